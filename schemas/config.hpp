@@ -1,0 +1,86 @@
+// The validated configuration as values: what a user's YAML file says, with defaults filled in.
+#pragma once
+
+#include "schemas/ids.hpp"
+#include "schemas/units.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace spillway {
+
+enum class provider_kind { openai, azure_openai, openai_compatible };
+enum class lane_tier { standard, provisioned, self_hosted };
+enum class lane_order { cost, latency, as_listed };
+enum class in_doubt_policy { resend, hold };
+
+[[nodiscard]] const char* name_of(provider_kind);
+[[nodiscard]] const char* name_of(lane_tier);
+[[nodiscard]] const char* name_of(lane_order);
+[[nodiscard]] const char* name_of(in_doubt_policy);
+
+/// A secret by reference; the value is read when it is used and never stored here.
+struct secret_ref {
+  enum class source { env, file } from = source::env;
+  std::string name;  ///< variable name or path
+};
+
+/// Limits of a lane as the provider grants them; absent = no known limit.
+struct quota_config {
+  std::optional<std::int64_t> rpm;          ///< requests a minute
+  std::optional<tokens> tpm;                ///< tokens a minute, by the provider's own counting
+  std::optional<std::int64_t> concurrency;  ///< calls at once
+  std::optional<std::int64_t> rpd;          ///< requests a UTC day
+  std::optional<nano_usd> usd_per_day;      ///< spend a UTC day
+  double headroom = 0;                      ///< share in [0, 1) left to other traffic
+};
+
+struct price_config {
+  pico_usd_per_token input;
+  pico_usd_per_token output;
+  std::optional<pico_usd_per_token> cached_input;  ///< absent: cached tokens cost `input`
+};
+
+struct lane_config {
+  std::string model;  ///< logical model: what a prompt's body.model says
+  std::string as;     ///< the pool's own name for it
+  lane_tier tier = lane_tier::standard;
+  quota_config quota;
+  std::optional<price_config> price;
+  std::optional<tokens> max_output_tokens;
+  duration timeout = std::chrono::minutes(10);
+  std::vector<std::string> residency;  ///< the lane's own or its pool's; empty = undeclared
+
+  /// Unique within its pool: `as`, and the tier when it is not standard ("mini-prod", "x:self-hosted").
+  [[nodiscard]] std::string name() const;
+};
+
+struct pool_config {
+  std::string name;
+  provider_kind provider = provider_kind::openai;
+  std::string endpoint;  ///< scheme://host[:port][/prefix], no trailing slash
+  std::optional<secret_ref> api_key;
+  std::string ca_file;  ///< empty: the system's trust store
+  std::string region;   ///< empty: not declared
+  std::optional<std::int64_t> connections;
+  std::vector<lane_config> lanes;
+};
+
+/// The job's policy: what may be spent, where prompts may run, when to give up.
+struct job_config {
+  lane_order order = lane_order::cost;
+  std::optional<std::vector<std::string>> residency;  ///< absent = no constraint
+  std::optional<nano_usd> budget;
+  in_doubt_policy in_doubt = in_doubt_policy::resend;
+  std::int64_t max_attempts = 6;
+  std::optional<double> max_error_rate;
+  duration stall_timeout = std::chrono::minutes(10);
+};
+
+struct run_config {
+  std::vector<pool_config> pools;
+  job_config job;
+};
+
+}  // namespace spillway

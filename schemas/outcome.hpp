@@ -1,0 +1,54 @@
+// What one call came to, in the provider-neutral words the scheduler decides by.
+#pragma once
+
+#include "schemas/units.hpp"
+
+#include <optional>
+#include <string>
+
+namespace spillway {
+
+enum class outcome_kind {
+  answered,   ///< a usable answer
+  retry,      ///< same lane again, after a delay
+  spill,      ///< this lane can't serve this prompt: another lane, else an error row
+  rejected,   ///< permanent: error row
+  lane_down,  ///< the lane (or its whole pool) stopped, not the prompt
+};
+
+enum class down_cause { none, auth, billing, missing_model };
+
+/// Billed tokens. `known` is false when the answer carried no usage.
+struct token_usage {
+  bool known = false;
+  tokens input;   ///< cached included
+  tokens cached;
+  tokens output;  ///< reasoning included
+};
+
+/// One dimension of the provider's rate-limit headers; absent fields were absent or meaningless.
+struct rate_reading {
+  std::optional<std::int64_t> limit;
+  std::optional<std::int64_t> remaining;
+  std::optional<duration> reset;  ///< until the allowance is full again
+};
+
+struct outcome {
+  outcome_kind kind = outcome_kind::retry;
+  down_cause down = down_cause::none;
+  bool quota_signal = false;    ///< the lane's quota is used up: hold the lane for `retry_after`
+  bool halve_rate = false;      ///< the provider asks for a slower ramp
+  bool unhealthy = false;       ///< counts against the lane's breaker
+  bool counts_attempt = false;  ///< counts towards max_attempts
+  bool in_doubt = false;        ///< may have been billed without an answer
+  std::optional<duration> retry_after;
+  token_usage usage;
+  rate_reading requests, tokens_rate;
+  int status = 0;            ///< HTTP status; 0 = no complete answer
+  std::string request_id;
+  std::string error_code;    ///< empty when answered
+  std::string error_message;
+  std::string body;          ///< the provider's body as one line of JSON; empty when there was none
+};
+
+}  // namespace spillway
