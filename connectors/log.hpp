@@ -1,0 +1,92 @@
+// The seam between the engine and a partition's log: shards come in, intents and results go out.
+#pragma once
+
+#include "schemas/attempt.hpp"
+#include "schemas/prompt.hpp"
+#include "schemas/result.hpp"
+#include "schemas/totals.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace spillway {
+
+/// A shard as it was read. `bytes` ends with `read_padding` further readable bytes, for parsers.
+struct shard_data {
+  shard_descriptor where;
+  std::string bytes;       ///< the lines, followed by the padding
+  std::size_t size = 0;    ///< of the lines
+  bool oversized = false;  ///< one line above the limit: `bytes` holds only its beginning
+};
+inline constexpr std::size_t read_padding = 64;
+
+/// A shard that was indexed: its place, and the hash of each custom_id (0 for an invalid line),
+/// so that finding duplicates after a restart needs no parsing.
+struct shard_record {
+  shard_descriptor where;
+  std::vector<std::uint64_t> id_hashes;
+};
+
+enum class row_kind {
+  answered,  ///< goes to the results
+  failed,    ///< goes to the errors: sent, or held, and given up
+  invalid,   ///< goes to the errors: a line that can't be sent
+};
+
+/// A finished prompt and its row, which ends with a line feed.
+struct finished_prompt {
+  position where;
+  row_kind kind = row_kind::answered;
+  std::string row;
+};
+
+/// What becomes durable together. Rows are on disk before anything that says so.
+struct commit_group {
+  std::vector<shard_record> shards;
+  std::vector<finished_prompt> finished;
+  std::vector<attempt_record> attempts;  ///< intents, and sends that ended without a result
+  std::vector<named_totals> totals;      ///< as of this group; empty = unchanged
+
+  [[nodiscard]] bool empty() const { return shards.empty() && finished.empty() && attempts.empty(); }
+};
+
+struct recovered_shard {
+  shard_descriptor where;
+  shard_bits done;
+  std::vector<std::uint64_t> id_hashes;
+};
+
+/// What a log held when it was taken over.
+struct recovered_log {
+  std::vector<recovered_shard> shards;
+  std::vector<attempt_record> attempts;  ///< the last record of each unfinished prompt
+  std::vector<named_totals> totals;
+  std::int64_t answered = 0, errors = 0, invalid = 0;
+  std::int64_t adopted = 0;  ///< answers that were written but not recorded; recorded now
+  std::uint64_t input_bytes = 0;
+};
+
+/// `read_next` and `read` are called from one thread, `append` from another.
+class partition_log {
+ public:
+  virtual ~partition_log() = default;
+  /// Becomes the one owner and returns what is there. Called once, before anything else.
+  [[nodiscard]] virtual result<recovered_log> take_over() = 0;
+  /// The next shard nobody has read; nothing at the end of the input.
+  [[nodiscard]] virtual result<std::optional<shard_data>> read_next() = 0;
+  /// A shard read before; fails when it is not what it was.
+  [[nodiscard]] virtual result<shard_data> read(const shard_descriptor&) = 0;
+  /// Queues a group; groups become durable in the order of their numbers. The sink given at
+  /// construction learns of it.
+  virtual void append(commit_seq, commit_group) = 0;
+  /// Waits until everything appended is durable, and lets go of the log.
+  [[nodiscard]] virtual result<void> close() = 0;
+};
+
+/// Called from the log's thread: all groups up to this one are durable, or writing failed and
+/// nothing later will become durable.
+using durable_sink = std::function<void(result<commit_seq>)>;
+
+}  // namespace spillway

@@ -1,0 +1,224 @@
+#include "orchestrator/cli/arguments.hpp"
+
+#include "orchestrator/cli/config.hpp"
+#include "orchestrator/runtime/yaml_reader.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+#include <map>
+
+namespace spillway {
+
+namespace {
+
+constexpr const char* main_help_end = R"(The smallest useful example:
+  $ cat pools.yaml
+  pools:
+    - name: openai
+      provider: openai
+      auth: { api_key: env:OPENAI_API_KEY }
+      lanes: [{ model: gpt-5.4-mini, quota: { rpm: 500, tpm: 200000 } }]
+  $ spillway run prompts.jsonl -o results.jsonl -c pools.yaml
+  $ spillway status -o results.jsonl          # meanwhile, in another terminal
+
+A prompt is one line of the OpenAI Batch form:
+  {"custom_id": "a-1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": ..., ...}}
+
+Stopped, killed or crashed? Repeat the same command: it goes on where it was, and pays for nothing
+twice that had been answered.
+
+Exit codes: 0 every prompt answered; 1 finished, some prompts became error rows; 2 wrong usage or
+configuration; 3 stopped before the end, can be resumed; 4 fault of the state or of the storage.)";
+
+constexpr const char* run_help_end = R"(Files: STEM is OUT without .jsonl. Results go to OUT, error rows to STEM.errors.jsonl, the state
+that makes a run resumable to STEM.state. Ctrl-C lets the calls in flight finish and stops; a second
+Ctrl-C stops at once. Both can be resumed by the same command.)";
+
+constexpr const char* status_help_end =
+    "Reads only what the run wrote last; asks neither the run nor any provider.";
+
+constexpr const char* simulate_help_end =
+    R"(Serves the pools of SIM.yaml on loopback, with the quotas, latencies and faults it names, until
+Ctrl-C. GET /_sim/stats tells what was sent, answered, refused and billed.)";
+
+/// A duration flag: text that `parse_duration` reads, kept where the option points.
+CLI::Option* add_duration(CLI::App& app, const std::string& name, std::optional<duration>& out,
+                          const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&out, name](const std::string& text) {
+            out = parse_duration(text);
+            if (!out || *out <= duration::zero()) {
+              throw CLI::ValidationError(
+                  name, "expected a duration such as 250ms, 10s, 10m or 24h, found " + text);
+            }
+          },
+          help)
+      ->type_name("TIME");
+}
+
+/// A flag with a few names, those of `name_of`.
+template <class Enum>
+void add_choice(CLI::App& app, const std::string& name, std::optional<Enum>& out,
+                const std::vector<Enum>& values, const std::string& help) {
+  std::map<std::string, Enum> names;
+  for (const auto value : values) names.emplace(name_of(value), value);
+  std::string listed;
+  for (const auto value : values) listed += (listed.empty() ? "" : "|") + std::string(name_of(value));
+  app.add_option_function<std::string>(
+         name,
+         [&out, name, names, listed](const std::string& text) {
+           const auto found = names.find(text);
+           if (found == names.end())
+             throw CLI::ValidationError(name, "expected " + listed + ", found " + text);
+           out = found->second;
+         },
+         help)
+      ->type_name(listed);
+}
+
+void add_residency(CLI::App& app, std::optional<std::vector<std::string>>& out) {
+  app.add_option_function<std::string>(
+         "--residency",
+         [&out](const std::string& text) {
+           out.emplace();
+           for (const auto& name : CLI::detail::split(text, ',')) {
+             if (!is_region_name(name)) {
+               throw CLI::ValidationError("--residency",
+                                          "expected lower-case names such as eu,us, found " + text);
+             }
+             out->push_back(name);
+           }
+         },
+         "Use only lanes that keep data within these")
+      ->type_name("NAMES");
+}
+
+void add_policy_flags(CLI::App& app, run_options& o) {
+  app.add_option_function<double>(
+         "--budget", [&o](const double& dollars) { o.budget = from_usd(dollars); },
+         "Never spend more than this on the whole job")
+      ->check(CLI::Range(0.0, 1e9).description(""))
+      ->type_name("USD");
+  add_choice(app, "--order", o.order, {lane_order::cost, lane_order::latency, lane_order::as_listed},
+             "Which lanes to prefer");
+  add_residency(app, o.residency);
+  add_choice(app, "--in-doubt", o.in_doubt, {in_doubt_policy::resend, in_doubt_policy::hold},
+             "Prompts that may have been billed without an answer: send again, or make error rows");
+  app.add_option_function<std::int64_t>(
+         "--max-attempts", [&o](const std::int64_t& n) { o.max_attempts = n; },
+         "Failed calls a prompt may have before it becomes an error row")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1000}).description(""))
+      ->type_name("N");
+  app.add_option_function<double>(
+         "--max-error-rate", [&o](const double& share) { o.max_error_rate = share; },
+         "Stop when more than this share of the last 200 prompts failed")
+      ->check(CLI::Range(0.0, 1.0).description(""))
+      ->type_name("SHARE");
+  add_duration(app, "--stall-timeout", o.stall_timeout,
+               "Stop when every lane of a model is down for this long");
+  add_duration(app, "--drain-timeout", o.drain_timeout,
+               "How long Ctrl-C lets the calls in flight go on");
+}
+
+void add_output_flags(CLI::App& app, run_options& o) {
+  app.add_flag("--json", o.json, "Events on standard output, one JSON object a line");
+  app.add_flag("--quiet,-q", o.quiet, "No progress and no final table");
+  app.add_option("--log-level", o.log_level, "Least level that is logged")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
+      ->capture_default_str();
+  app.add_option("--log-format", o.log_format, "Form of the log on standard error")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+}
+
+void add_run(CLI::App& app, run_options& o) {
+  app.footer(run_help_end);
+  app.add_option("inputs", o.inputs, "Files of prompts, one JSON object a line")
+      ->required()
+      ->type_name("IN.jsonl");
+  app.add_option("-o,--output", o.output, "File for the results")->required()->type_name("OUT.jsonl");
+  app.add_option("-c,--config", o.config, "Pools, lanes and the job's defaults")
+      ->required()
+      ->type_name("POOLS.yaml");
+  app.add_option("--job", o.job, "Name of the job; default: the output's name")->type_name("NAME");
+  app.add_option("--errors", o.errors, "File for error rows")->type_name("FILE");
+  app.add_option("--state", o.state, "Folder for what a resume needs")->type_name("DIR");
+  app.add_flag("--overwrite", o.overwrite, "Start afresh although OUT exists without a state");
+  app.add_flag("--strict", o.strict, "Send nothing if any line of the input is bad");
+  add_policy_flags(app, o);
+  app.add_option_function<std::uint64_t>(
+         "--max-line-bytes",
+         [&o](const std::uint64_t& n) { o.line_bytes_max = static_cast<std::size_t>(n); },
+         "Longer lines become error rows; 16777216 unless told")
+      ->check(CLI::Range(std::uint64_t{1024}, std::uint64_t{1} << 30).description(""))
+      ->type_name("N");
+  app.add_option("--threads", o.threads, "Threads to use; 0: by the machine's cores")
+      ->check(CLI::Range(0u, 1024u).description(""))
+      ->type_name("N");
+  app.add_option("--seed", o.seed, "Of the random delays of retries; 0: a new one each run")
+      ->type_name("N");
+  add_output_flags(app, o);
+}
+
+void add_status(CLI::App& app, status_options& o) {
+  app.footer(status_help_end);
+  auto* output = app.add_option("-o,--output", o.output, "The run's output")->type_name("OUT.jsonl");
+  auto* state = app.add_option("--state", o.state, "The run's state folder")->type_name("DIR");
+  app.add_flag("--json", o.json, "One JSON object on standard output");
+  app.callback([output, state] {
+    if (output->empty() && state->empty())
+      throw CLI::RequiredError("-o OUT.jsonl (the run's output) or --state DIR");
+  });
+}
+
+void add_simulate(CLI::App& app, simulate_options& o) {
+  app.footer(simulate_help_end);
+  app.add_option("-c,--config", o.config, "The pools to imitate")->required()->type_name("SIM.yaml");
+  app.add_option("--ready-file", o.ready_file, "Written when listening: addresses as JSON")
+      ->type_name("FILE");
+}
+
+}  // namespace
+
+parsed_arguments parse_arguments(int argc, const char* const* argv) {
+  CLI::App app{"Runs large batches of prompts over several model providers, within every quota, at "
+               "the lowest cost,\nand goes on where it was after anything short of a lost disk."};
+  app.name("spillway");
+  app.set_version_flag("--version,-V", "spillway " SPILLWAY_VERSION);
+  app.require_subcommand(1);
+  app.footer(main_help_end);
+  run_options run;
+  status_options status;
+  simulate_options simulate;
+  auto* run_command = app.add_subcommand("run", "Answer every prompt of the input files");
+  auto* status_command = app.add_subcommand("status", "Show how far a run is");
+  auto* simulate_command =
+      app.add_subcommand("simulate", "Imitate providers on this machine, for trying things out");
+  add_run(*run_command, run);
+  add_status(*status_command, status);
+  add_simulate(*simulate_command, simulate);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    return arguments_done{app.exit(e, std::cout, std::cerr)};
+  } catch (const CLI::ParseError& e) {
+    const auto used = app.get_subcommands();
+    std::string problem = e.what();
+    if (used.empty() && (argc < 2 || *argv[1] != '-')) {
+      problem = "expected a command (run, status or simulate), found " +
+                std::string(argc < 2 ? "nothing" : argv[1]);
+    }
+    std::cerr << "spillway: " << problem << "\nSee spillway "
+              << (used.empty() ? "" : used.front()->get_name() + " ") << "--help.\n";
+    return arguments_done{exit_code(failure_kind::usage)};
+  }
+  run.command_line.assign(argv, argv + argc);
+  if (run_command->parsed()) return run;
+  if (status_command->parsed()) return status;
+  return simulate;
+}
+
+}  // namespace spillway

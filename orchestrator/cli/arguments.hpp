@@ -1,0 +1,19 @@
+// The command line as options of one command, and the help texts.
+#pragma once
+
+#include "orchestrator/cli/commands.hpp"
+
+#include <variant>
+
+namespace spillway {
+
+/// Nothing to run: help was printed, or the mistake explained.
+struct arguments_done {
+  int exit_code = 0;
+};
+
+using parsed_arguments = std::variant<arguments_done, run_options, status_options, simulate_options>;
+
+[[nodiscard]] parsed_arguments parse_arguments(int argc, const char* const* argv);
+
+}  // namespace spillway

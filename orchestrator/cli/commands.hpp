@@ -1,0 +1,54 @@
+// The commands, each as a function of its flags that returns the exit code.
+#pragma once
+
+#include "orchestrator/engine/run.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace spillway {
+
+/// Flags of `spillway run`; absent ones leave the configuration's value.
+struct run_options {
+  std::vector<std::string> inputs;
+  std::string output, config;
+  std::string errors, state, job;  ///< empty: derived from the output
+  bool overwrite = false;
+  bool strict = false;
+  std::optional<nano_usd> budget;
+  std::optional<lane_order> order;
+  std::optional<std::vector<std::string>> residency;
+  std::optional<in_doubt_policy> in_doubt;
+  std::optional<std::int64_t> max_attempts;
+  std::optional<double> max_error_rate;
+  std::optional<duration> stall_timeout;
+  std::optional<duration> drain_timeout;
+  std::optional<std::size_t> line_bytes_max;
+  unsigned threads = 0;
+  std::uint64_t seed = 0;
+  bool json = false;
+  bool quiet = false;
+  std::string log_level = "info";
+  std::string log_format = "text";
+  std::vector<std::string> command_line;  ///< as typed, to be shown for resuming
+};
+
+struct status_options {
+  std::string output, state;
+  bool json = false;
+};
+
+struct simulate_options {
+  std::string config;
+  std::string ready_file;
+};
+
+[[nodiscard]] int run_run(const run_options&, const stop_flag&);
+[[nodiscard]] int run_status(const status_options&);
+[[nodiscard]] int run_simulate(const simulate_options&);
+
+/// Prints a failure on standard error; returns its exit code.
+int report(const failure&);
+
+}  // namespace spillway

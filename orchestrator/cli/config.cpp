@@ -1,0 +1,289 @@
+#include "orchestrator/cli/config.hpp"
+
+#include "orchestrator/runtime/yaml_reader.hpp"
+#include "workers/http.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+namespace spillway {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::string_view openai_endpoint = "https://api.openai.com/v1";
+constexpr std::size_t name_length_max = 64;
+constexpr std::int64_t connections_max = 65535;
+constexpr std::int64_t attempts_max = 1000;
+constexpr std::int64_t rate_max = 1'000'000'000'000;
+constexpr double usd_max = 1e9;
+constexpr double usd_per_million_max = 1e6;
+constexpr duration timeout_max = 24h;
+
+bool is_letter_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool is_pool_name(std::string_view name) {
+  if (name.empty() || name.size() > name_length_max) return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-';
+  });
+}
+
+bool is_variable_name(std::string_view name) {
+  if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return is_letter_or_digit(c) || c == '_'; });
+}
+
+pico_usd_per_token price_of(double usd_per_million) {
+  return pico_usd_per_token(std::llround(usd_per_million * 1e6));
+}
+
+std::optional<std::vector<std::string>> read_residency(yaml_map& map) {
+  const auto names = map.strings("residency");
+  if (!names) return std::nullopt;
+  for (const auto& name : *names) {
+    if (is_region_name(name)) continue;
+    map.problem("residency", "expected lower-case names such as [eu, us], found " + name);
+    return std::nullopt;
+  }
+  return names;
+}
+
+// ---- pools ----
+
+std::optional<secret_ref> read_secret(yaml_map& map, std::string_view key, need required) {
+  const auto text = map.string(key, required);
+  if (!text) return std::nullopt;
+  if (text->starts_with("env:") && is_variable_name(text->substr(4)))
+    return secret_ref{secret_ref::source::env, text->substr(4)};
+  if (text->starts_with("file:") && text->size() > 5)
+    return secret_ref{secret_ref::source::file, text->substr(5)};
+  map.problem(key,
+              "expected env:NAME or file:PATH, where the key itself is kept (what stands here is "
+              "not shown: it may be a secret)");
+  return std::nullopt;
+}
+
+void read_auth(yaml_map& map, pool_config& pool, bool provider_known) {
+  auto auth = map.map("auth");
+  if (auth) {
+    bool other_form = false;
+    for (const char* form : {"bearer", "entra", "aws", "google"}) {
+      auth->unsupported(form, "use api_key");
+      other_form = other_form || auth->has(form);
+    }
+    const auto required = other_form ? need::optional : need::required;
+    pool.api_key = read_secret(*auth, "api_key", required);
+  }
+  if (!map.has("auth") && provider_known && pool.provider != provider_kind::openai_compatible) {
+    map.problem("auth", std::string("missing; provider ") + name_of(pool.provider) +
+                            " needs auth: { api_key: env:NAME }");
+  }
+}
+
+void read_endpoint(yaml_map& map, pool_config& pool, bool provider_known) {
+  const bool has_default = !provider_known || pool.provider == provider_kind::openai;
+  pool.endpoint = map.string("endpoint", has_default ? need::optional : need::required)
+                      .value_or(std::string(has_default ? openai_endpoint : ""));
+  if (pool.endpoint.empty()) return;
+  while (pool.endpoint.ends_with('/')) pool.endpoint.pop_back();
+  const auto url = parse_endpoint(pool.endpoint);
+  if (!url) {
+    map.problem("endpoint", url.error().message);
+  } else if (!url->tls && !url->is_loopback() && map.has("auth")) {
+    map.problem("endpoint",
+                "expected https://: a key is sent over plain http only to this machine itself");
+  }
+}
+
+void read_quota(yaml_map& lane_map, lane_config& lane) {
+  auto map = lane_map.map("quota");
+  if (!map) return;
+  auto& quota = lane.quota;
+  quota.rpm = map->integer("rpm", {1, rate_max});
+  if (const auto tpm = map->integer("tpm", {1, rate_max})) quota.tpm = tokens(*tpm);
+  quota.concurrency = map->integer("concurrency", {1, connections_max});
+  quota.rpd = map->integer("rpd", {1, rate_max});
+  if (const auto usd = map->number("usd_per_day", {0.01, usd_max}))
+    quota.usd_per_day = from_usd(*usd);
+  quota.headroom = map->number("headroom", {0, 1, true}).value_or(0);
+  for (const char* key : {"tpd", "itpm", "otpm", "enqueued_tokens"})
+    map->unsupported(key, "use rpm, tpm, concurrency, rpd and usd_per_day");
+  if (map->has("usd_per_day") && !lane_map.has("price"))
+    lane_map.problem("price", "missing; quota.usd_per_day needs a price to count by");
+}
+
+void read_price(yaml_map& lane_map, lane_config& lane) {
+  auto map = lane_map.map("price");
+  if (!map) return;
+  constexpr number_range range{0, usd_per_million_max};
+  price_config price;
+  price.input = price_of(map->number("input", range, need::required).value_or(0));
+  price.output = price_of(map->number("output", range).value_or(0));
+  if (const auto cached = map->number("cached_input", range)) price.cached_input = price_of(*cached);
+  lane.price = price;
+}
+
+lane_config read_lane(yaml_map& map, const std::vector<std::string>& pool_residency, bool budget) {
+  lane_config lane;
+  lane.model = map.string("model", need::required).value_or("");
+  lane.as = map.string("as").value_or(lane.model);
+  lane.tier = map.choice<lane_tier>("tier",
+                                    {{"standard", lane_tier::standard},
+                                     {"provisioned", lane_tier::provisioned},
+                                     {"self-hosted", lane_tier::self_hosted}},
+                                    {"flex", "batch"})
+                  .value_or(lane_tier::standard);
+  read_quota(map, lane);
+  read_price(map, lane);
+  if (const auto n = map.integer("max_output_tokens", {1, rate_max}))
+    lane.max_output_tokens = tokens(*n);
+  lane.timeout = map.time("timeout", {1ms, timeout_max}).value_or(lane_config{}.timeout);
+  lane.residency = read_residency(map).value_or(pool_residency);
+  map.unsupported("surface", "the provider's own form is used");
+  if (budget) {
+    // A key that is there but wrong has its own problem already.
+    const auto [key, message] = budget_shortfall(lane);
+    if (!key.empty() && !map.has(key)) map.problem(key, message);
+  }
+  return lane;
+}
+
+void read_lanes(yaml_map& map, pool_config& pool, const std::vector<std::string>& residency,
+                bool budget) {
+  std::set<std::string> names;
+  for (auto& lane_map : map.maps("lanes", need::required)) {
+    auto lane = read_lane(lane_map, residency, budget);
+    if (!lane.model.empty() && !names.insert(lane.name()).second) {
+      lane_map.problem(lane_map.has("as") ? "as" : "model",
+                       "expected a lane that differs from the pool's others in `as` or `tier`, "
+                       "found " + lane.name() + " again");
+    }
+    pool.lanes.push_back(std::move(lane));
+  }
+}
+
+pool_config read_pool(yaml_map& map, bool budget) {
+  pool_config pool;
+  pool.name = map.string("name", need::required).value_or("");
+  if (!pool.name.empty() && !is_pool_name(pool.name)) {
+    map.problem("name", "expected at most " + std::to_string(name_length_max) +
+                            " letters, digits, \".\", \"_\" and \"-\"");
+  }
+  const auto provider = map.choice<provider_kind>(
+      "provider",
+      {{"openai", provider_kind::openai},
+       {"azure-openai", provider_kind::azure_openai},
+       {"openai-compatible", provider_kind::openai_compatible}},
+      {"bedrock", "vertex", "anthropic"}, need::required);
+  pool.provider = provider.value_or(provider_kind::openai_compatible);
+  read_endpoint(map, pool, provider.has_value());
+  read_auth(map, pool, provider.has_value());
+  if (auto tls = map.map("tls")) pool.ca_file = tls->string("ca_file", need::required).value_or("");
+  pool.region = map.string("region").value_or("");
+  const auto residency = read_residency(map).value_or(std::vector<std::string>{});
+  pool.connections = map.integer("connections", {1, connections_max});
+  map.unsupported("api_version", "the version is part of the endpoint, as in .../openai/v1");
+  map.unsupported("project", "it belongs to provider vertex");
+  map.unsupported("location", "it belongs to provider vertex");
+  read_lanes(map, pool, residency, budget);
+  return pool;
+}
+
+// ---- job ----
+
+job_config read_job(yaml_map& map) {
+  job_config job;
+  job.order = map.choice<lane_order>("order", {{"cost", lane_order::cost},
+                                               {"latency", lane_order::latency},
+                                               {"as-listed", lane_order::as_listed}})
+                  .value_or(job.order);
+  job.residency = read_residency(map);
+  if (job.residency && job.residency->empty())
+    map.problem("residency", "expected at least one name; leave the key out for no constraint");
+  if (const auto usd = map.number("budget_usd", {0, usd_max})) job.budget = from_usd(*usd);
+  job.in_doubt = map.choice<in_doubt_policy>("in_doubt", {{"resend", in_doubt_policy::resend},
+                                                          {"hold", in_doubt_policy::hold}})
+                     .value_or(job.in_doubt);
+  job.max_attempts = map.integer("max_attempts", {1, attempts_max}).value_or(job.max_attempts);
+  job.max_error_rate = map.number("max_error_rate", {0, 1});
+  job.stall_timeout = map.time("stall_timeout", {1ms}).value_or(job.stall_timeout);
+  map.unsupported("deadline", "a run sends as fast as the quotas allow");
+  for (const char* key : {"weights", "priority", "tenant"}) map.unsupported(key, "");
+  return job;
+}
+
+}  // namespace
+
+bool is_region_name(std::string_view name) {
+  return !name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") ==
+                              std::string_view::npos;
+}
+
+lane_shortfall budget_shortfall(const lane_config& lane) {
+  if (!lane.price) {
+    return {"price", "missing; with a budget every lane needs price: { input: USD, output: USD } "
+                     "per 1M tokens (0 when it costs nothing)"};
+  }
+  if (lane.price->output > pico_usd_per_token(0) && !lane.max_output_tokens) {
+    return {"max_output_tokens", "missing; with a budget it bounds what a prompt without "
+                                 "max_tokens can cost"};
+  }
+  return {};
+}
+
+result<void> validate_for_budget(const run_config& config) {
+  std::string text;
+  for (const auto& pool : config.pools) {
+    for (const auto& lane : pool.lanes) {
+      const auto [key, message] = budget_shortfall(lane);
+      if (key.empty()) continue;
+      if (!text.empty()) text += "\n";
+      text += "lane " + pool.name + "/" + lane.name() + ": " + std::string(key) + ": " + message;
+    }
+  }
+  if (!text.empty()) return failure{failure_kind::usage, std::move(text)};
+  return {};
+}
+
+result<run_config> parse_run_config(std::string_view text, std::string name, config_rules rules) {
+  auto document = yaml_document::parse(text, std::move(name));
+  auto root = document.root();
+  run_config config;
+  if (auto job = root.map("job")) config.job = read_job(*job);
+  const bool budget = rules.budget_by_flag || config.job.budget.has_value();
+  std::set<std::string> names;
+  for (auto& map : root.maps("pools", need::required)) {
+    auto pool = read_pool(map, budget);
+    if (!pool.name.empty() && !names.insert(pool.name).second)
+      map.problem("name", "expected a name of its own, found " + pool.name + " again");
+    config.pools.push_back(std::move(pool));
+  }
+  for (const char* key : {"kafka", "member"})
+    root.unsupported(key, "a run works on local files only");
+  if (auto problems = document.check()) return std::move(*problems);
+  return config;
+}
+
+result<run_config> load_run_config(const std::string& path, config_rules rules) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  // Reading a directory opens fine and fails at the first byte.
+  if (file && file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
+  if (file.bad() || !file.is_open()) {
+    return failure{failure_kind::usage, path + ": cannot read the configuration (" +
+                                            std::strerror(errno) + "); name a readable file with -c"};
+  }
+  return parse_run_config(text.str(), path, rules);
+}
+
+}  // namespace spillway

@@ -1,0 +1,37 @@
+// The YAML file of pools, lanes and job defaults, validated whole: every error names line and key.
+#pragma once
+
+#include "schemas/config.hpp"
+#include "schemas/result.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace spillway {
+
+/// What flags add to the rules of the file.
+struct config_rules {
+  /// A budget is given as a flag: every lane needs a price, and a bound on what one call may cost.
+  bool budget_by_flag = false;
+};
+
+/// All problems of the file as one usage failure, "name:line: key: problem" one a line.
+[[nodiscard]] result<run_config> parse_run_config(std::string_view text, std::string name,
+                                                  config_rules = {});
+[[nodiscard]] result<run_config> load_run_config(const std::string& path, config_rules = {});
+
+/// Why a lane can't run under a budget ("price: missing; ..."), as key and message; an empty key
+/// when it can.
+struct lane_shortfall {
+  std::string_view key;
+  std::string message;
+};
+[[nodiscard]] lane_shortfall budget_shortfall(const lane_config&);
+
+/// The same rule for a configuration that did not come from a file, or came with other flags.
+[[nodiscard]] result<void> validate_for_budget(const run_config&);
+
+/// True for a residency name: lower-case letters, digits, "-" and "_".
+[[nodiscard]] bool is_region_name(std::string_view);
+
+}  // namespace spillway

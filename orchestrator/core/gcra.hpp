@@ -1,0 +1,46 @@
+// A rate limiter that paces instead of counting windows (generic cell rate algorithm).
+#pragma once
+
+#include "schemas/units.hpp"
+
+#include <algorithm>
+
+namespace spillway {
+
+/// Grants at most `per_minute` units a minute with a bounded burst. Not thread-safe.
+/// A cost larger than the burst is granted when nothing is owed, and then owed: over any 60 s the
+/// grants stay within per_minute x (1 + burst / 60 s) plus one request.
+class gcra {
+ public:
+  /// Starts empty: the first burst has to be earned, also after a restart.
+  gcra(std::int64_t per_minute, duration burst, time_point now)
+      : per_minute_(per_minute), burst_(burst), paid_until_(now + burst) {}
+
+  [[nodiscard]] bool allows(time_point now, std::int64_t cost) const {
+    return ready_at(cost) <= now;
+  }
+  /// Earliest time at which `cost` may be taken if nothing else is.
+  [[nodiscard]] time_point ready_at(std::int64_t cost) const {
+    const duration need = std::min(time_for(cost), burst_);
+    return paid_until_ - (burst_ - need);
+  }
+  void take(time_point now, std::int64_t cost) {
+    paid_until_ = std::max(now, paid_until_) + time_for(cost);
+  }
+  /// Corrects an earlier `take`: positive gives back, negative charges more.
+  void give_back(std::int64_t cost) { paid_until_ -= time_for(cost); }
+  /// Nothing is granted before `until`, when the provider says that less is left than we think.
+  void hold(time_point until) { paid_until_ = std::max(paid_until_, until); }
+  [[nodiscard]] std::int64_t per_minute() const { return per_minute_; }
+
+ private:
+  [[nodiscard]] duration time_for(std::int64_t cost) const {
+    return duration(static_cast<std::int64_t>(static_cast<wide_int>(cost) * 60'000'000'000 /
+                                              per_minute_));
+  }
+  std::int64_t per_minute_;
+  duration burst_;
+  time_point paid_until_;
+};
+
+}  // namespace spillway

@@ -1,0 +1,274 @@
+#include "orchestrator/core/lane.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace spillway {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Kept below the half second the quota's tolerance (1% of a minute) leaves, so that waiting in the
+// ready queue and for a commit fits in as well.
+constexpr duration burst_normal = 250ms;
+// Where quotas are enforced in slices, pacing has to be even within each.
+constexpr duration burst_sliced = 20ms;
+constexpr double sliced_share = 0.98;
+// Permits may be taken this long ahead of a free connection.
+constexpr double ready_ahead_s = 0.02;
+constexpr duration down_pause_first = 15s, down_pause_max = 5min;
+constexpr duration refusal_pause_first = 500ms, refusal_pause_max = 30s;
+constexpr duration slow_for = 60s;
+
+std::int64_t second_of(time_point t) {
+  return std::chrono::floor<std::chrono::seconds>(t).time_since_epoch().count();
+}
+
+time_point next_day(time_point now) {
+  return std::chrono::floor<std::chrono::days>(now) + std::chrono::days(1);
+}
+
+duration doubled(duration first, duration max, int times) {
+  return std::min(max, first * (std::int64_t{1} << std::min(times, 16)));
+}
+
+}  // namespace
+
+lane::lane(lane_setup setup, time_point now) : setup_(std::move(setup)) {
+  const auto& quota = setup_.config.quota;
+  const auto burst = setup_.sliced ? burst_sliced : burst_normal;
+  const double share = setup_.sliced ? sliced_share : 1.0;
+  const auto usable = [&](std::int64_t n) {
+    return std::max<std::int64_t>(1, static_cast<std::int64_t>(
+                                         std::floor(static_cast<double>(usable_share(n)) * share)));
+  };
+  if (quota.rpm) requests_.emplace(usable(*quota.rpm), burst, now);
+  if (quota.tpm) tokens_.emplace(usable(quota.tpm->count()), burst, now);
+  if (quota.concurrency) setup_.slots = std::min(setup_.slots, usable_share(*quota.concurrency));
+  setup_.slots = std::max<std::int64_t>(1, setup_.slots);
+}
+
+std::int64_t lane::usable_share(std::int64_t quota) const {
+  const double share = 1.0 - setup_.config.quota.headroom;
+  return std::max<std::int64_t>(
+      1, static_cast<std::int64_t>(std::floor(static_cast<double>(quota) * share + 1e-9)));
+}
+
+call_cost lane::cost_for(const prompt_size& size) const {
+  const double ratio = seen_estimate_ > 0 ? seen_input_ / seen_estimate_ : 1.0;
+  const double estimate = static_cast<double>(size.body_bytes) / 4.0 * ratio;
+  const tokens input(std::max<std::int64_t>(1, static_cast<std::int64_t>(estimate)));
+  tokens expected = size.max_output;
+  if (seen_answers_ > 0) {
+    const tokens mean(static_cast<std::int64_t>(seen_output_ / seen_answers_) * size.choices);
+    expected = size.max_output == tokens{} ? mean : std::min(mean, size.max_output);
+  }
+  return {setup_.rate_charge(input, size.max_output, expected),
+          worst_case(size, setup_.config)};
+}
+
+std::int64_t lane::ready_allowance(const call_cost& cost) const {
+  double per_s = 1e18;
+  if (requests_) per_s = static_cast<double>(requests_->per_minute()) / 60.0;
+  if (tokens_)
+    per_s = std::min(per_s, static_cast<double>(tokens_->per_minute()) / 60.0 /
+                                static_cast<double>(std::max<std::int64_t>(1, cost.rate.count())));
+  return static_cast<std::int64_t>(
+      std::min(static_cast<double>(setup_.slots), per_s * ready_ahead_s));
+}
+
+refusal lane::check(time_point now, const call_cost& cost) const {
+  if (!breaker_.allows(now)) return refusal::down;
+  if (now < held_until_) return refusal::held;
+  if (outstanding_ >= setup_.slots + ready_allowance(cost)) return refusal::slots;
+  const auto& quota = setup_.config.quota;
+  const bool same_day = totals_.day == utc_day(now);
+  if (quota.rpd && (same_day ? totals_.day_requests : 0) >= usable_share(*quota.rpd))
+    return refusal::day;
+  if (quota.usd_per_day &&
+      (same_day ? totals_.day_spend : nano_usd{}) + reserved_ + cost.reserve > *quota.usd_per_day)
+    return refusal::day;
+  if (requests_ && !requests_->allows(now, now < slow_until_ ? 2 : 1)) return refusal::requests;
+  if (tokens_ && !tokens_->allows(now, cost.rate.count())) return refusal::token_rate;
+  return refusal::none;
+}
+
+time_point lane::ready_at(time_point now, const call_cost& cost) const {
+  switch (check(now, cost)) {
+    case refusal::none: return now;
+    case refusal::slots: return time_never;
+    case refusal::day: return next_day(now);
+    case refusal::down: return breaker_.ready_at(now);
+    default: break;
+  }
+  time_point at = std::max(now, held_until_);
+  if (requests_) at = std::max(at, requests_->ready_at(now < slow_until_ ? 2 : 1));
+  if (tokens_) at = std::max(at, tokens_->ready_at(cost.rate.count()));
+  return at;
+}
+
+void lane::roll_day(time_point now) {
+  const auto day = utc_day(now);
+  if (totals_.day == day) return;
+  totals_.day = day;
+  totals_.day_requests = 0;
+  totals_.day_spend = {};
+}
+
+void lane::take(time_point now, const call_cost& cost) {
+  roll_day(now);
+  breaker_.sent(now);
+  ++outstanding_;
+  reserved_ += cost.reserve;
+  ++totals_.calls;
+  ++totals_.day_requests;
+  if (requests_) requests_->take(now, now < slow_until_ ? 2 : 1);
+  if (tokens_) tokens_->take(now, cost.rate.count() * (now < slow_until_ ? 2 : 1));
+  const auto s = second_of(now);
+  auto& bucket = seconds_[static_cast<std::size_t>(s % 10)];
+  if (bucket.at != s) bucket = {s, 0, 0};
+  ++bucket.requests;
+  bucket.tokens += cost.rate.count();
+}
+
+nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size& size,
+                        const outcome& out, duration latency) {
+  roll_day(now);
+  --outstanding_;
+  reserved_ -= cost.reserve;
+  read_headers(now, out);
+
+  const bool never_sent = out.status == 0 && !out.in_doubt && !out.unhealthy;
+  if (never_sent) {
+    --totals_.calls;
+    totals_.day_requests = std::max<std::int64_t>(0, totals_.day_requests - 1);
+    if (requests_) requests_->give_back(1);
+    if (tokens_) tokens_->give_back(cost.rate.count());
+    breaker_.returned(now);
+    return {};
+  }
+
+  nano_usd charge;
+  if (out.usage.known && setup_.config.price) charge = billed(out.usage, *setup_.config.price);
+  else if (out.in_doubt || out.kind == outcome_kind::answered) charge = cost.reserve;
+  totals_.settled += charge;
+  totals_.day_spend += charge;
+  if (out.in_doubt) ++totals_.maybe_billed;
+
+  if (out.status == 429) ++totals_.refused_429;
+  if (out.unhealthy) ++totals_.failed;
+  if (out.unhealthy) reason_ = out.error_code + (out.error_message.empty() ? "" : ": " + out.error_message);
+  if (out.kind == outcome_kind::lane_down) {
+    breaker_.returned(now);
+    stop(now, out.down, out.error_code + ": " + out.error_message);
+  } else if (out.quota_signal || out.halve_rate) {
+    breaker_.returned(now);
+    hold_after_refusal(now, out);
+  } else {
+    refusals_in_a_row_ = 0;
+    breaker_.ended(now, !out.unhealthy);
+    if (usable()) { down_ = down_cause::none; downs_in_a_row_ = 0; reason_.clear(); }
+  }
+  if (out.usage.known) {
+    totals_.input += out.usage.input;
+    totals_.cached += out.usage.cached;
+    totals_.output += out.usage.output;
+    if (tokens_)  // the provider's own count, now that input and output are known
+      tokens_->give_back(cost.rate.count() -
+                         setup_.rate_charge(out.usage.input, size.max_output, out.usage.output).count());
+    learn(size, out);
+  }
+  if (out.kind == outcome_kind::answered) {
+    totals_.latency.add(latency);
+    latency_ = latency_ ? *latency_ + (latency - *latency_) / 16 : latency;
+  }
+  return charge;
+}
+
+void lane::learn(const prompt_size& size, const outcome& out) {
+  constexpr double keep = 1000;  // answers remembered, more or less
+  seen_estimate_ += static_cast<double>(size.body_bytes) / 4.0;
+  seen_input_ += static_cast<double>(out.usage.input.count());
+  seen_answers_ += static_cast<double>(size.choices);
+  seen_output_ += static_cast<double>(out.usage.output.count());
+  if (seen_answers_ > keep)
+    for (double* v : {&seen_estimate_, &seen_input_, &seen_answers_, &seen_output_}) *v /= 2;
+}
+
+void lane::hold_after_refusal(time_point now, const outcome& out) {
+  if (out.halve_rate) slow_until_ = now + slow_for;
+  const auto pause = out.retry_after.value_or(
+      doubled(refusal_pause_first, refusal_pause_max, refusals_in_a_row_));
+  // Calls of one burst are refused together: they are one signal.
+  if (now >= held_until_) ++refusals_in_a_row_;
+  held_until_ = std::max(held_until_, now + pause);
+  reason_ = out.error_code;
+}
+
+void lane::stop(time_point now, down_cause cause, const std::string& reason) {
+  // Calls of one burst fail together, and a pool stops all its lanes: they are one signal.
+  if (breaker_.now_state(now) != breaker::state::open)
+    breaker_.trip(now, doubled(down_pause_first, down_pause_max, downs_in_a_row_++));
+  down_ = cause;
+  reason_ = reason;
+}
+
+void lane::read_headers(time_point now, const outcome& out) {
+  const auto apply = [&](std::optional<gcra>& limiter, const rate_reading& r, std::int64_t need) {
+    if (!r.limit || !r.remaining || *r.limit <= 0) return;
+    const auto left_alone = static_cast<std::int64_t>(
+        std::ceil(static_cast<double>(*r.limit) * setup_.config.quota.headroom - 1e-9));
+    const auto ours = *r.remaining - left_alone;
+    if (ours >= need) return;
+    // The allowance grows evenly and is full after `reset`.
+    const auto reset = std::min<duration>(r.reset.value_or(1s), 60s);
+    const auto missing = std::max<std::int64_t>(1, *r.limit - *r.remaining);
+    const auto wait = from_seconds(seconds_of(reset) * static_cast<double>(need - ours) /
+                                   static_cast<double>(missing));
+    if (limiter) limiter->hold(now + std::min(wait, reset));
+    else held_until_ = std::max(held_until_, now + std::min(wait, reset));
+  };
+  apply(requests_, out.requests, 1);
+  apply(tokens_, out.tokens_rate, 1);
+}
+
+std::optional<double> lane::typical_cost(tokens input, tokens output) const {
+  const auto& c = setup_.config;
+  if (c.price)
+    return static_cast<double>(input.count()) * static_cast<double>(c.price->input.count()) +
+           static_cast<double>(output.count()) * static_cast<double>(c.price->output.count());
+  if (c.tier == lane_tier::self_hosted) return 0.0;
+  return std::nullopt;
+}
+
+lane::second lane::last_seconds(time_point now) const {
+  const auto s = second_of(now);
+  second sum;
+  for (const auto& b : seconds_)
+    if (b.at > s - 10 && b.at <= s) { sum.requests += b.requests; sum.tokens += b.tokens; }
+  return sum;
+}
+
+lane::condition lane::describe(time_point now) const {
+  condition c;
+  const call_cost one{tokens(1), nano_usd{}};
+  c.blocked = check(now, one);
+  c.health = breaker_.now_state(now);
+  c.down = down_;
+  c.outstanding = outstanding_;
+  if (c.blocked != refusal::none || c.health != breaker::state::closed) {
+    c.reason = reason_;
+    c.until = ready_at(now, one);
+  }
+  const auto recent = last_seconds(now);
+  const auto share = [](std::int64_t used, const std::optional<gcra>& limiter) {
+    return std::optional<double>(limiter ? std::optional<double>(static_cast<double>(used) * 6.0 /
+                                           static_cast<double>(limiter->per_minute()))
+                                         : std::nullopt);
+  };
+  c.rpm_used = share(recent.requests, requests_);
+  c.tpm_used = share(recent.tokens, tokens_);
+  return c;
+}
+
+}  // namespace spillway

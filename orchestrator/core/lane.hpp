@@ -1,0 +1,107 @@
+// One lane's decisions: may a call go now, and what does its answer change.
+#pragma once
+
+#include "orchestrator/core/breaker.hpp"
+#include "orchestrator/core/gcra.hpp"
+#include "orchestrator/core/money.hpp"
+#include "schemas/config.hpp"
+#include "schemas/outcome.hpp"
+#include "schemas/totals.hpp"
+
+#include <array>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace spillway {
+
+/// Tokens a provider's own limiter charges a call: (input, max output or 0, expected output).
+using rate_charge_rule = std::function<tokens(tokens input, tokens max_output, tokens expected)>;
+
+struct lane_setup {
+  std::string pool;
+  pool_id pool_index;
+  lane_config config;
+  std::int64_t slots = 1;      ///< calls at once: the lane's concurrency or its pool's connections
+  bool sliced = false;         ///< the provider enforces its quota in slices of a second
+  rate_charge_rule rate_charge;
+};
+
+/// What a call takes from a lane.
+struct call_cost {
+  tokens rate;        ///< by the provider's counting
+  nano_usd reserve;   ///< worst case
+};
+
+enum class refusal { none, down, held, slots, requests, token_rate, day };
+
+/// State of a lane. Time is passed in; not thread-safe.
+class lane {
+ public:
+  lane(lane_setup setup, time_point now);
+
+  [[nodiscard]] const lane_setup& setup() const { return setup_; }
+  [[nodiscard]] call_cost cost_for(const prompt_size&) const;
+
+  /// Why a call of this cost can't go now; `none` when it can.
+  [[nodiscard]] refusal check(time_point now, const call_cost&) const;
+  /// Earliest time at which `check` may change without an answer coming in.
+  [[nodiscard]] time_point ready_at(time_point now, const call_cost&) const;
+  /// Takes the permits that `check` allowed.
+  void take(time_point now, const call_cost&);
+
+  /// What an ended call does to rates, breaker, holds and counters. `reserved` is what it took,
+  /// `size` the prompt's. Returns what the call is charged: its bill, or the worst case in doubt.
+  nano_usd end_call(time_point now, const call_cost& reserved, const prompt_size& size,
+                    const outcome&, duration latency);
+  /// Stops the lane after a pool-wide fault seen on another lane.
+  void stop(time_point now, down_cause, const std::string& reason);
+
+  /// False while the breaker is not closed: failing, down, or being probed.
+  [[nodiscard]] bool usable() const { return breaker_.now_state(time_point{}) == breaker::state::closed; }
+  [[nodiscard]] std::optional<duration> mean_latency() const { return latency_; }
+  /// Price of a typical call of this lane, for ranking; nothing when unknown.
+  [[nodiscard]] std::optional<double> typical_cost(tokens input, tokens output) const;
+
+  struct condition {
+    refusal blocked = refusal::none;
+    breaker::state health = breaker::state::closed;
+    down_cause down = down_cause::none;
+    std::string reason;
+    time_point until{};
+    std::optional<double> rpm_used, tpm_used;  ///< share of the usable quota, last 10 s
+    std::int64_t outstanding = 0;
+  };
+  [[nodiscard]] condition describe(time_point now) const;
+
+  lane_totals& totals() { return totals_; }
+  [[nodiscard]] const lane_totals& totals() const { return totals_; }
+
+ private:
+  void roll_day(time_point now);
+  void read_headers(time_point now, const outcome&);
+  void learn(const prompt_size&, const outcome&);
+  void hold_after_refusal(time_point now, const outcome&);
+  [[nodiscard]] std::int64_t ready_allowance(const call_cost&) const;
+  [[nodiscard]] std::int64_t usable_share(std::int64_t quota) const;
+  struct second { std::int64_t at = -1, requests = 0, tokens = 0; };
+  [[nodiscard]] second last_seconds(time_point now) const;
+
+  lane_setup setup_;
+  std::optional<gcra> requests_, tokens_;
+  breaker breaker_;
+  down_cause down_ = down_cause::none;
+  int downs_in_a_row_ = 0;
+  std::string reason_;
+  time_point held_until_{}, slow_until_{};
+  int refusals_in_a_row_ = 0;
+  std::int64_t outstanding_ = 0;  ///< permits taken and not ended
+  nano_usd reserved_;
+  // Learned: input tokens a body byte/4, output tokens an answer (as sums, halved as they grow).
+  double seen_estimate_ = 0, seen_input_ = 0, seen_answers_ = 0, seen_output_ = 0;
+  std::optional<duration> latency_;
+  std::array<second, 10> seconds_{};
+  lane_totals totals_;
+};
+
+}  // namespace spillway

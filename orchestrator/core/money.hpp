@@ -1,0 +1,45 @@
+// What a call may cost at most, what it did cost, and the hard cap over all calls.
+#pragma once
+
+#include "schemas/config.hpp"
+#include "schemas/outcome.hpp"
+
+namespace spillway {
+
+/// Input tokens one image may be billed for, whatever its bytes.
+inline constexpr tokens image_tokens_max{16'384};
+
+struct prompt_size {
+  std::int64_t body_bytes = 0;  ///< at least as many as the prompt's text tokens
+  std::int64_t images = 0;
+  std::int64_t choices = 1;
+  tokens max_output;            ///< choices x max output; 0 = not said by the prompt
+};
+
+/// Worst case of one call, reserved before it is sent. Zero without a price.
+[[nodiscard]] nano_usd worst_case(const prompt_size&, const lane_config&);
+
+/// What a call with this usage is billed.
+[[nodiscard]] nano_usd billed(const token_usage&, const price_config&);
+
+/// A hard cap: reserved before a send, settled after. settled + reserved never passes the cap by
+/// a reservation; only a bill above its own worst case could.
+class budget {
+ public:
+  explicit budget(std::optional<nano_usd> cap = {}) : cap_(cap) {}
+  [[nodiscard]] bool fits(nano_usd worst) const {
+    return !cap_ || settled_ + reserved_ + worst <= *cap_;
+  }
+  void reserve(nano_usd worst) { reserved_ += worst; }
+  /// Ends a reservation: `cost` of it stays charged.
+  void settle(nano_usd worst, nano_usd cost) { reserved_ -= worst; settled_ += cost; }
+  [[nodiscard]] nano_usd settled() const { return settled_; }
+  [[nodiscard]] nano_usd reserved() const { return reserved_; }
+  [[nodiscard]] std::optional<nano_usd> cap() const { return cap_; }
+
+ private:
+  std::optional<nano_usd> cap_;
+  nano_usd settled_, reserved_;
+};
+
+}  // namespace spillway

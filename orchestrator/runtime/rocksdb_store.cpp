@@ -1,0 +1,94 @@
+#include "orchestrator/runtime/index_store.hpp"
+
+#include <rocksdb/db.h>
+#include <rocksdb/options.h>
+#include <rocksdb/write_batch.h>
+
+namespace spillway {
+namespace {
+
+failure storage_failure(const std::string& path, const rocksdb::Status& status) {
+  std::string remedy;
+  if (status.IsNoSpace() || status.ToString().find("No space left") != std::string::npos)
+    remedy = "; free some space and repeat the command";
+  else if (status.IsCorruption())
+    remedy = "; the state is damaged: restore it from a copy, or start anew with --overwrite "
+             "(answers already paid for stay in the output file until then)";
+  else if (status.ToString().find("Read-only") != std::string::npos ||
+           status.ToString().find("Permission denied") != std::string::npos)
+    remedy = "; make the folder writable or choose another with --state";
+  return {failure_kind::storage, "state " + path + ": " + status.ToString() + remedy};
+}
+
+class rocksdb_store final : public index_store {
+ public:
+  rocksdb_store(std::string path, std::unique_ptr<rocksdb::DB> db)
+      : path_(std::move(path)), db_(std::move(db)) {}
+
+  result<void> write(const std::vector<index_write>& writes) override {
+    rocksdb::WriteBatch batch;
+    for (const auto& w : writes) {
+      const auto status = w.value ? batch.Put(w.key, *w.value) : batch.Delete(w.key);
+      if (!status.ok()) return storage_failure(path_, status);
+    }
+    rocksdb::WriteOptions options;
+    options.sync = true;
+    if (const auto status = db_->Write(options, &batch); !status.ok())
+      return storage_failure(path_, status);
+    return {};
+  }
+
+  result<std::optional<std::string>> get(std::string_view key) override {
+    std::string value;
+    const auto status = db_->Get({}, rocksdb::Slice(key.data(), key.size()), &value);
+    if (status.IsNotFound()) return std::optional<std::string>{};
+    if (!status.ok()) return storage_failure(path_, status);
+    return std::optional<std::string>(std::move(value));
+  }
+
+  result<void> scan(std::string_view prefix,
+                    const std::function<bool(std::string_view, std::string_view)>& visit) override {
+    const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}));
+    const rocksdb::Slice start(prefix.data(), prefix.size());
+    for (it->Seek(start); it->Valid() && it->key().starts_with(start); it->Next())
+      if (!visit({it->key().data(), it->key().size()}, {it->value().data(), it->value().size()}))
+        break;
+    if (!it->status().ok()) return storage_failure(path_, it->status());
+    return {};
+  }
+
+ private:
+  std::string path_;
+  std::unique_ptr<rocksdb::DB> db_;
+};
+
+}  // namespace
+
+result<std::unique_ptr<index_store>> open_rocksdb(const std::string& path, bool create) {
+  rocksdb::Options options;
+  options.create_if_missing = create;
+  options.error_if_exists = create;
+  options.write_buffer_size = 16u << 20;
+  options.max_write_buffer_number = 3;
+  options.max_open_files = 64;
+  options.keep_log_file_num = 2;
+  options.info_log_level = rocksdb::ERROR_LEVEL;
+  options.max_background_jobs = 2;
+  options.stats_dump_period_sec = 0;
+  // A torn last record is what a kill leaves; damage before it must be an error, not a roll-back.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  rocksdb::DB* raw = nullptr;
+  const auto status = rocksdb::DB::Open(options, path, &raw);
+  if (!status.ok()) {
+    const auto text = status.ToString();
+    if (status.IsIOError() && text.find("lock") != std::string::npos)
+      return failure{failure_kind::usage,
+                     "state " + path + " is in use by another process; wait for it to end, or "
+                     "choose another output"};
+    return storage_failure(path, status);
+  }
+  return std::unique_ptr<index_store>(
+      std::make_unique<rocksdb_store>(path, std::unique_ptr<rocksdb::DB>(raw)));
+}
+
+}  // namespace spillway

@@ -1,0 +1,45 @@
+#include "schemas/config.hpp"
+
+namespace spillway {
+
+const char* name_of(provider_kind kind) {
+  switch (kind) {
+    case provider_kind::openai: return "openai";
+    case provider_kind::azure_openai: return "azure-openai";
+    case provider_kind::openai_compatible: return "openai-compatible";
+  }
+  return "unknown";
+}
+
+const char* name_of(lane_tier tier) {
+  switch (tier) {
+    case lane_tier::standard: return "standard";
+    case lane_tier::provisioned: return "provisioned";
+    case lane_tier::self_hosted: return "self-hosted";
+  }
+  return "unknown";
+}
+
+const char* name_of(lane_order order) {
+  switch (order) {
+    case lane_order::cost: return "cost";
+    case lane_order::latency: return "latency";
+    case lane_order::as_listed: return "as-listed";
+  }
+  return "unknown";
+}
+
+const char* name_of(in_doubt_policy policy) {
+  switch (policy) {
+    case in_doubt_policy::resend: return "resend";
+    case in_doubt_policy::hold: return "hold";
+  }
+  return "unknown";
+}
+
+std::string lane_config::name() const {
+  if (tier == lane_tier::standard) return as;
+  return as + ":" + name_of(tier);
+}
+
+}  // namespace spillway

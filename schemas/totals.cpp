@@ -1,0 +1,32 @@
+#include "schemas/totals.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace spillway {
+
+namespace {
+
+constexpr double buckets_per_doubling = 4;
+
+}  // namespace
+
+void latency_histogram::add(duration d) {
+  const double ms = std::chrono::duration<double, std::milli>(d).count();
+  const double index = ms <= 1 ? 0 : std::floor(std::log2(ms) * buckets_per_doubling);
+  ++count[std::min(static_cast<std::size_t>(index), buckets - 1)];
+}
+
+std::optional<duration> latency_histogram::quantile(double q) const {
+  std::int64_t total = 0;
+  for (const auto n : count) total += n;
+  if (total == 0) return std::nullopt;
+  const double exact = std::ceil(std::clamp(q, 0.0, 1.0) * static_cast<double>(total));
+  const auto wanted = std::max<std::int64_t>(1, static_cast<std::int64_t>(exact));
+  std::size_t bucket = 0;
+  for (std::int64_t below = count[0]; below < wanted; below += count[bucket]) ++bucket;
+  const double upper_ms = std::exp2(static_cast<double>(bucket + 1) / buckets_per_doubling);
+  return from_seconds(upper_ms / 1000);
+}
+
+}  // namespace spillway

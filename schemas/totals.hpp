@@ -1,0 +1,45 @@
+// What a lane did over the life of a state: kept durable with every commit, shown in tables.
+#pragma once
+
+#include "schemas/units.hpp"
+
+#include <array>
+#include <optional>
+#include <string>
+
+namespace spillway {
+
+/// Call latencies in log-spaced buckets: bucket i covers [1 ms x 2^(i/4), 1 ms x 2^((i+1)/4)).
+struct latency_histogram {
+  static constexpr std::size_t buckets = 96;
+  std::array<std::int64_t, buckets> count{};
+  void add(duration);
+  /// Upper bound of the bucket that holds the quantile q in [0, 1]; nothing when empty.
+  [[nodiscard]] std::optional<duration> quantile(double q) const;
+};
+
+struct lane_totals {
+  std::int64_t calls = 0;         ///< sends, retries included
+  std::int64_t answered = 0;      ///< prompts this lane answered
+  std::int64_t rejected = 0;      ///< prompts that ended as error rows here
+  std::int64_t refused_429 = 0;
+  std::int64_t failed = 0;        ///< 5xx, resets, timeouts, no connection
+  std::int64_t retries = 0;       ///< sends of prompts that had been sent before
+  std::int64_t spilled_in = 0;    ///< prompts taken although another lane ranked higher
+  std::int64_t spilled_out = 0;   ///< prompts that went elsewhere although this lane ranked first
+  std::int64_t maybe_billed = 0;  ///< sends that ended in doubt
+  tokens input, cached, output;
+  nano_usd settled;               ///< billed or charged in doubt
+  latency_histogram latency;
+  std::int64_t day = 0;           ///< UTC day of the two counters below
+  std::int64_t day_requests = 0;
+  nano_usd day_spend;
+};
+
+/// Totals under the lane's name, so that they outlive changes of the configuration.
+struct named_totals {
+  std::string pool, lane, model;
+  lane_totals totals;
+};
+
+}  // namespace spillway

@@ -1,0 +1,319 @@
+#include "orchestrator/cli/config.hpp"
+#include "orchestrator/cli/paths.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace spillway {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* full = R"(pools:
+  - name: azure-eastus
+    provider: azure-openai
+    endpoint: https://acme.openai.azure.com/openai/v1/
+    auth: { api_key: env:AZURE_OPENAI_KEY }
+    tls: { ca_file: /etc/ssl/own.pem }
+    region: eastus
+    residency: [us]
+    connections: 200
+    lanes:
+      - model: gpt-5.4-mini
+        as: mini-prod
+        tier: standard
+        quota: { rpm: 600, tpm: 1000000, concurrency: 200, rpd: 500000, usd_per_day: 50, headroom: 0.2 }
+        price: { input: 0.75, output: 4.5, cached_input: 0.075 }
+        max_output_tokens: 16384
+        timeout: 600s
+      - model: gpt-5.4-mini
+        as: mini-prod
+        tier: provisioned
+        price: { input: 0, output: 0 }
+        residency: [us, eu]
+  - name: openai
+    provider: openai
+    auth: { api_key: file:/run/key }
+    lanes:
+      - model: text-embedding-3-small
+        price: { input: 0.02 }
+job:
+  order: latency
+  residency: [us, eu]
+  budget_usd: 200
+  in_doubt: hold
+  max_attempts: 3
+  max_error_rate: 0.2
+  stall_timeout: 5m
+)";
+
+TEST(config, reads_the_whole_form) {
+  const auto config = parse_run_config(full, "p.yaml");
+  ASSERT_TRUE(config.has_value()) << config.error().message;
+  ASSERT_EQ(config->pools.size(), 2u);
+  const auto& azure = config->pools[0];
+  EXPECT_EQ(azure.name, "azure-eastus");
+  EXPECT_EQ(azure.provider, provider_kind::azure_openai);
+  EXPECT_EQ(azure.endpoint, "https://acme.openai.azure.com/openai/v1");
+  ASSERT_TRUE(azure.api_key);
+  EXPECT_EQ(azure.api_key->from, secret_ref::source::env);
+  EXPECT_EQ(azure.api_key->name, "AZURE_OPENAI_KEY");
+  EXPECT_EQ(azure.ca_file, "/etc/ssl/own.pem");
+  EXPECT_EQ(azure.region, "eastus");
+  EXPECT_EQ(azure.connections, 200);
+  const auto& lane = azure.lanes.at(0);
+  EXPECT_EQ(lane.name(), "mini-prod");
+  EXPECT_EQ(lane.quota.rpm, 600);
+  EXPECT_EQ(lane.quota.tpm, tokens(1'000'000));
+  EXPECT_EQ(lane.quota.concurrency, 200);
+  EXPECT_EQ(lane.quota.rpd, 500'000);
+  EXPECT_EQ(lane.quota.usd_per_day, from_usd(50));
+  EXPECT_EQ(lane.quota.headroom, 0.2);
+  EXPECT_EQ(lane.price->input, pico_usd_per_token(750'000));
+  EXPECT_EQ(lane.price->output, pico_usd_per_token(4'500'000));
+  EXPECT_EQ(lane.price->cached_input, pico_usd_per_token(75'000));
+  EXPECT_EQ(lane.max_output_tokens, tokens(16'384));
+  EXPECT_EQ(lane.timeout, duration(600s));
+  EXPECT_THAT(lane.residency, ElementsAre("us"));
+  EXPECT_EQ(azure.lanes.at(1).name(), "mini-prod:provisioned");
+  EXPECT_THAT(azure.lanes.at(1).residency, ElementsAre("us", "eu"));
+  const auto& job = config->job;
+  EXPECT_EQ(job.order, lane_order::latency);
+  EXPECT_THAT(job.residency.value(), ElementsAre("us", "eu"));
+  EXPECT_EQ(job.budget, from_usd(200));
+  EXPECT_EQ(job.in_doubt, in_doubt_policy::hold);
+  EXPECT_EQ(job.max_attempts, 3);
+  EXPECT_EQ(job.max_error_rate, 0.2);
+  EXPECT_EQ(job.stall_timeout, duration(5min));
+}
+
+TEST(config, defaults) {
+  const auto config = parse_run_config(
+      "pools: [{ name: o, provider: openai, auth: { api_key: env:K }, lanes: [{ model: m }] }]", "p");
+  ASSERT_TRUE(config.has_value()) << config.error().message;
+  const auto& pool = config->pools[0];
+  EXPECT_EQ(pool.endpoint, "https://api.openai.com/v1");
+  const auto& lane = pool.lanes[0];
+  EXPECT_EQ(lane.as, "m");
+  EXPECT_EQ(lane.tier, lane_tier::standard);
+  EXPECT_EQ(lane.quota.headroom, 0);
+  EXPECT_FALSE(lane.quota.rpm);
+  EXPECT_EQ(lane.timeout, duration(10min));
+  EXPECT_TRUE(lane.residency.empty());
+  EXPECT_EQ(config->job.order, lane_order::cost);
+  EXPECT_EQ(config->job.max_attempts, 6);
+  EXPECT_FALSE(config->job.residency);
+  EXPECT_FALSE(config->job.budget);
+  EXPECT_EQ(config->job.stall_timeout, duration(10min));
+}
+
+/// The full configuration with one text replaced, and the one problem that gives.
+struct broken {
+  const char* from;
+  const char* to;
+  const char* problem;  ///< begins with the line and key
+};
+
+constexpr broken broken_configurations[] = {
+    // keys and structure
+    {"  - name: azure-eastus", "  - nmae: azure-eastus",
+     "p.yaml:2: pools[0].nmae: unknown key; did you mean name?"},
+    {"  - name: azure-eastus", "  - name: azure eastus", "p.yaml:2: pools[0].name: expected at most"},
+    {"name: openai\n", "name: azure-eastus\n",
+     "p.yaml:23: pools[1].name: expected a name of its own, found azure-eastus again"},
+    {"    region: eastus", "    region: eastus\n    region: westus",
+     "p.yaml:8: pools[0].region: duplicate key; first given on line 7"},
+    {"job:\n", "jobs:\n", "p.yaml:29: jobs: unknown key; did you mean job?"},
+    {"    lanes:\n      - model: text-embedding-3-small\n        price: { input: 0.02 }\n",
+     "    lanes: []\n", "p.yaml:26: pools[1].lanes: expected at least one entry"},
+    {"    lanes:\n      - model: text-embedding-3-small\n        price: { input: 0.02 }\n", "",
+     "p.yaml:23: pools[1].lanes: missing; expected a list of mappings"},
+    // not supported yet
+    {"provider: azure-openai", "provider: bedrock",
+     "p.yaml:3: pools[0].provider: bedrock is not supported yet; expected one of openai"},
+    {"provider: azure-openai", "provider: vertex", "vertex is not supported yet"},
+    {"provider: azure-openai", "provider: anthropic", "anthropic is not supported yet"},
+    {"provider: azure-openai", "provider: azure",
+     "p.yaml:3: pools[0].provider: expected one of openai, azure-openai, openai-compatible, found azure"},
+    {"tier: provisioned", "tier: flex", "p.yaml:20: pools[0].lanes[1].tier: flex is not supported yet"},
+    {"tier: provisioned", "tier: batch", "tier: batch is not supported yet"},
+    {"{ api_key: env:AZURE_OPENAI_KEY }", "{ bearer: env:X }",
+     "p.yaml:5: pools[0].auth.bearer: not supported yet: use api_key"},
+    {"{ api_key: env:AZURE_OPENAI_KEY }", "{ entra: { tenant: t } }", "auth.entra: not supported yet"},
+    {"{ api_key: env:AZURE_OPENAI_KEY }", "{ aws: default }", "auth.aws: not supported yet"},
+    {"{ api_key: env:AZURE_OPENAI_KEY }", "{ google: metadata }", "auth.google: not supported yet"},
+    {"rpd: 500000", "tpd: 500000", "p.yaml:14: pools[0].lanes[0].quota.tpd: not supported yet"},
+    {"  order: latency", "  deadline: 24h", "p.yaml:30: job.deadline: not supported yet"},
+    {"  order: latency", "  weights: 1", "p.yaml:30: job.weights: not supported yet"},
+    {"    region: eastus", "    api_version: 2024-10-21",
+     "p.yaml:7: pools[0].api_version: not supported yet"},
+    {"        tier: provisioned", "        surface: responses",
+     "p.yaml:20: pools[0].lanes[1].surface: not supported yet"},
+    {"job:\n", "kafka: { brokers: [a] }\njob:\n", "p.yaml:29: kafka: not supported yet"},
+    {"job:\n", "member: { id: a }\njob:\n", "p.yaml:29: member: not supported yet"},
+    // secrets and endpoints
+    {"env:AZURE_OPENAI_KEY", "sk-123456", "p.yaml:5: pools[0].auth.api_key: expected env:NAME or file:"},
+    {"env:AZURE_OPENAI_KEY", "env:A-B", "auth.api_key: expected env:NAME or file:PATH"},
+    {"env:AZURE_OPENAI_KEY", "\"file:\"", "auth.api_key: expected env:NAME or file:PATH"},
+    {"auth: { api_key: env:AZURE_OPENAI_KEY }", "auth: {}", "pools[0].auth.api_key: missing"},
+    {"    auth: { api_key: file:/run/key }\n", "",
+     "p.yaml:23: pools[1].auth: missing; provider openai needs auth"},
+    {"    auth: { api_key: env:AZURE_OPENAI_KEY }\n", "", "pools[0].auth: missing; provider azure-op"},
+    {"    endpoint: https://acme.openai.azure.com/openai/v1/\n", "",
+     "p.yaml:2: pools[0].endpoint: missing"},
+    {"https://acme", "http://acme", "p.yaml:4: pools[0].endpoint: expected https://"},
+    {"https://acme", "ftp://acme", "p.yaml:4: pools[0].endpoint: "},
+    // values
+    {"headroom: 0.2", "headroom: 1", "lanes[0].quota.headroom: expected a number of at least 0 and below 1"},
+    {"headroom: 0.2", "headroom: -0.1", "lanes[0].quota.headroom: expected a number of at least 0"},
+    {"rpm: 600", "rpm: 0", "p.yaml:14: pools[0].lanes[0].quota.rpm: expected an integer from 1"},
+    {"rpm: 600", "rpm: many", "quota.rpm: expected an integer from 1 to 1000000000000, found many"},
+    {"input: 0.75", "input: -1", "p.yaml:15: pools[0].lanes[0].price.input: expected a number from 0"},
+    {"input: 0.75, ", "", "p.yaml:15: pools[0].lanes[0].price.input: missing; expected a number"},
+    {"connections: 200", "connections: 0", "pools[0].connections: expected an integer from 1 to 65535"},
+    {"timeout: 600s", "timeout: 600", "p.yaml:17: pools[0].lanes[0].timeout: expected a duration"},
+    {"        tier: provisioned\n", "",
+     "p.yaml:19: pools[0].lanes[1].as: expected a lane that differs from the pool's others"},
+    {"    residency: [us]", "    residency: us", "p.yaml:8: pools[0].residency: expected a list of texts"},
+    {"    residency: [us]", "    residency: [US]", "p.yaml:8: pools[0].residency: expected lower-case"},
+    {"  residency: [us, eu]\n  budget", "  residency: []\n  budget",
+     "p.yaml:31: job.residency: expected at least one name"},
+    {"order: latency", "order: speed", "p.yaml:30: job.order: expected one of cost, latency, as-listed"},
+    {"in_doubt: hold", "in_doubt: query", "p.yaml:33: job.in_doubt: expected one of resend, hold"},
+    {"max_attempts: 3", "max_attempts: 0", "p.yaml:34: job.max_attempts: expected an integer from 1"},
+    {"max_error_rate: 0.2", "max_error_rate: 20", "p.yaml:35: job.max_error_rate: expected a number from 0"},
+    {"stall_timeout: 5m", "stall_timeout: 0s", "p.yaml:36: job.stall_timeout: expected a duration"},
+    // money
+    {"        price: { input: 0, output: 0 }\n", "", "p.yaml:18: pools[0].lanes[1].price: missing; with a budget"},
+    {"        max_output_tokens: 16384\n", "",
+     "p.yaml:11: pools[0].lanes[0].max_output_tokens: missing; with a budget"},
+};
+
+TEST(config, each_mistake_gives_one_problem_with_line_and_key) {
+  for (const auto& c : broken_configurations) {
+    std::string text = full;
+    const auto at = text.find(c.from);
+    ASSERT_NE(at, text.npos) << c.from;
+    text.replace(at, std::strlen(c.from), c.to);
+    const auto config = parse_run_config(text, "p.yaml");
+    ASSERT_FALSE(config.has_value()) << "accepted: " << c.to;
+    EXPECT_EQ(config.error().kind, failure_kind::usage);
+    EXPECT_THAT(config.error().message, HasSubstr(c.problem));
+    const bool renamed = std::string_view(c.to).find("nmae") != std::string_view::npos;
+    const auto lines = std::count(config.error().message.begin(), config.error().message.end(), '\n');
+    EXPECT_EQ(lines, renamed ? 1 : 0) << config.error().message;
+  }
+}
+
+TEST(config, all_mistakes_are_told_at_once) {
+  const auto config = parse_run_config("pools:\n  - provider: openai\n    lanes: [{ as: x }]\njob: 3\n", "p");
+  ASSERT_FALSE(config.has_value());
+  EXPECT_EQ(config.error().message,
+            "p:2: pools[0].name: missing; expected a text\n"
+            "p:2: pools[0].auth: missing; provider openai needs auth: { api_key: env:NAME }\n"
+            "p:3: pools[0].lanes[0].model: missing; expected a text\n"
+            "p:4: job: expected a mapping of keys, found a single value");
+}
+
+TEST(config, secrets_in_the_wrong_place_are_not_shown) {
+  for (const char* auth : {"sk-123456", "{ api_key: sk-123456 }", "{ api_key: [sk-123456] }",
+                           "[sk-123456]", "{ bearer: sk-123456 }"}) {
+    const std::string text = "pools: [{ name: o, provider: openai, auth: " + std::string(auth) +
+                             ", lanes: [{ model: m }] }]";
+    const auto config = parse_run_config(text, "p");
+    ASSERT_FALSE(config.has_value());
+    EXPECT_THAT(config.error().message, Not(HasSubstr("sk-123456")));
+  }
+}
+
+std::string pool_at(const std::string& endpoint, const std::string& rest) {
+  return "pools: [{ name: o, provider: openai-compatible, endpoint: \"" + endpoint +
+         "\", lanes: [{ model: m }]" + rest + " }]";
+}
+
+TEST(config, keys_travel_over_plain_http_only_within_the_machine) {
+  const std::string key = ", auth: { api_key: env:K }";
+  EXPECT_TRUE(parse_run_config(pool_at("http://127.0.0.1:8000/v1", key), "p").has_value());
+  EXPECT_TRUE(parse_run_config(pool_at("http://localhost:8000/v1", key), "p").has_value());
+  EXPECT_TRUE(parse_run_config(pool_at("http://[::1]:8000/v1", key), "p").has_value());
+  EXPECT_TRUE(parse_run_config(pool_at("https://gpu.lan/v1", key), "p").has_value());
+  EXPECT_TRUE(parse_run_config(pool_at("http://gpu.lan/v1", ""), "p").has_value());
+  EXPECT_FALSE(parse_run_config(pool_at("http://gpu.lan/v1", key), "p").has_value());
+  EXPECT_FALSE(parse_run_config(pool_at("http://127.0.0.1.evil.com/v1", key), "p").has_value());
+  EXPECT_FALSE(parse_run_config(pool_at("http://localhost.evil.com/v1", key), "p").has_value());
+}
+
+TEST(config, a_budget_by_flag_needs_prices_too) {
+  const auto text = pool_at("http://127.0.0.1:1/v1", "");
+  const auto config = parse_run_config(text, "p");
+  ASSERT_TRUE(config.has_value());
+  const auto priced = parse_run_config(text, "p", {.budget_by_flag = true});
+  ASSERT_FALSE(priced.has_value());
+  EXPECT_THAT(priced.error().message, HasSubstr("p:1: pools[0].lanes[0].price: missing; with a budget"));
+  const auto checked = validate_for_budget(*config);
+  ASSERT_FALSE(checked.has_value());
+  EXPECT_THAT(checked.error().message, HasSubstr("lane o/m: price: missing"));
+}
+
+TEST(config, a_free_lane_needs_no_bound_on_its_output) {
+  lane_config lane;
+  lane.price = price_config{};
+  EXPECT_TRUE(budget_shortfall(lane).key.empty());
+  lane.price->output = pico_usd_per_token(1);
+  EXPECT_EQ(budget_shortfall(lane).key, "max_output_tokens");
+  lane.max_output_tokens = tokens(10);
+  EXPECT_TRUE(budget_shortfall(lane).key.empty());
+}
+
+TEST(config, a_daily_spend_limit_needs_a_price) {
+  const auto config = parse_run_config(
+      "pools: [{ name: o, provider: openai-compatible, endpoint: \"http://127.0.0.1\", "
+      "lanes: [{ model: m, quota: { usd_per_day: 5 } }] }]",
+      "p");
+  ASSERT_FALSE(config.has_value());
+  EXPECT_THAT(config.error().message, HasSubstr("lanes[0].price: missing; quota.usd_per_day"));
+}
+
+TEST(config, an_unreadable_file_is_named) {
+  for (const char* path : {"/nonexistent/pools.yaml", "/"}) {
+    const auto config = load_run_config(path);
+    ASSERT_FALSE(config.has_value());
+    EXPECT_THAT(config.error().message, HasSubstr(path));
+    EXPECT_EQ(exit_code(config.error().kind), 2);
+  }
+}
+
+TEST(paths, derive_from_the_output) {
+  const auto plain = derive_paths("dir/out.jsonl", "", "");
+  EXPECT_EQ(plain.errors, "dir/out.errors.jsonl");
+  EXPECT_EQ(plain.state, "dir/out.state");
+  EXPECT_EQ(plain.stem, "out");
+  const auto other = derive_paths("out.txt", "e", "s");
+  EXPECT_EQ(other.errors, "e");
+  EXPECT_EQ(other.state, "s");
+  EXPECT_EQ(derive_paths("out.txt", "", "").state, "out.txt.state");
+}
+
+TEST(paths, inputs_that_cannot_be_read_twice_are_refused) {
+  const auto paths = derive_paths("o.jsonl", "", "");
+  for (const char* input : {"-", "/nonexistent/in.jsonl", "/dev/null", "/tmp", "/tmp/x.jsonl.gz"})
+    EXPECT_FALSE(check_paths(paths, {input}, "c.yaml").has_value()) << input;
+}
+
+TEST(paths, no_file_has_two_roles) {
+  const std::string self = "/proc/self/exe";  // a regular file that is always there
+  EXPECT_FALSE(check_paths(derive_paths(self, "", ""), {self}, "c.yaml").has_value());
+  EXPECT_FALSE(check_paths(derive_paths("o.jsonl", "", ""), {self, self}, "c.yaml").has_value());
+  EXPECT_FALSE(check_paths(derive_paths("o.jsonl", "./o.jsonl", ""), {self}, "c").has_value());
+  EXPECT_FALSE(check_paths(derive_paths("x/../c.yaml", "", ""), {self}, "c.yaml").has_value());
+  EXPECT_TRUE(check_paths(derive_paths("o.jsonl", "", ""), {self}, "c.yaml").has_value());
+}
+
+}  // namespace
+}  // namespace spillway

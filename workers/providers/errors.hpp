@@ -1,0 +1,75 @@
+// The error taxonomy: which failure means what, as tables read from top to bottom.
+#pragma once
+
+#include "schemas/config.hpp"
+#include "schemas/outcome.hpp"
+#include "workers/transport/transport.hpp"
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace spillway {
+
+/// What a failure calls for. A rule names several where the scheduler may choose.
+enum error_action : unsigned {
+  act_retry = 1u << 0,          ///< same lane, after a delay
+  act_spill = 1u << 1,          ///< another lane
+  act_quota = 1u << 2,          ///< the lane's quota is used up
+  act_reject = 1u << 3,         ///< this prompt can never succeed
+  act_unhealthy = 1u << 4,      ///< counts against the breaker
+  act_stop_auth = 1u << 5,      ///< lane down: credentials or permission
+  act_stop_billing = 1u << 6,   ///< lane down: no money or a spend limit
+  act_stop_model = 1u << 7,     ///< lane down: no such model here
+};
+
+enum error_trait : unsigned {
+  trait_counts = 1u << 0,      ///< counts towards max_attempts
+  trait_in_doubt = 1u << 1,    ///< may have been billed
+  trait_halve_rate = 1u << 2,  ///< the provider asks for a slower ramp
+  trait_firm = 1u << 3,        ///< `x-should-retry: true` does not change it
+  trait_over_limit = 1u << 4,  ///< matches only a request larger than the whole limit
+};
+
+/// Providers a rule is for, as a set.
+enum error_source : unsigned {
+  from_openai = 1u << 0,
+  from_azure = 1u << 1,
+  from_compatible = 1u << 2,
+  from_any = from_openai | from_azure | from_compatible,
+};
+
+[[nodiscard]] error_source source_of(provider_kind);
+
+/// One row. Empty texts match everything; `code` is compared with the provider's code and its inner
+/// code, `type` with its type, `message` is a pattern for `contains_like`.
+struct error_rule {
+  unsigned sources;
+  int status_min, status_max;
+  std::string_view code, type, message;
+  unsigned actions, traits;
+};
+
+/// What a provider said about a failure, out of whichever body form it used. Status 200 stands for
+/// answers that are failures inside.
+struct error_report {
+  int status = 0;
+  std::string code, type, inner_code, message;
+};
+
+[[nodiscard]] std::span<const error_rule> error_rules();
+
+/// The first rule that matches. There always is one: the last rule matches everything.
+[[nodiscard]] const error_rule& rule_for(error_source, const error_report&);
+
+/// Sets the verdict of a rule. `should_retry` is the value of the `x-should-retry` header.
+void apply_rule(const error_rule&, const error_report&, std::string_view should_retry, outcome&);
+
+/// Sets the verdict of a call that brought no complete response.
+void apply_transport_error(const call_result&, outcome&);
+
+/// Whether the message names a limit and a request above it, or calls the request too large
+/// without naming both.
+[[nodiscard]] bool requests_more_than_limit(std::string_view message);
+
+}  // namespace spillway

@@ -1,0 +1,274 @@
+#include "workers/providers/openai_body.hpp"
+
+#include "workers/providers/text.hpp"
+
+#include <simdjson.h>
+
+#include <algorithm>
+
+namespace spillway {
+
+namespace {
+
+using simdjson::dom::array;
+using simdjson::dom::element;
+using simdjson::dom::object;
+
+constexpr std::size_t parser_bytes_min = 64u << 10;
+constexpr std::size_t parser_bytes_kept_max = 4u << 20;
+
+/// One parser a thread; it holds the strings of the last document it read.
+simdjson::dom::parser& thread_parser() {
+  thread_local simdjson::dom::parser parser;
+  // One huge answer must not pin a huge tape for the rest of the run.
+  if (parser.capacity() > parser_bytes_kept_max) parser = simdjson::dom::parser();
+  if (parser.capacity() == 0)
+    ensure(parser.allocate(parser_bytes_min) == simdjson::SUCCESS, "memory for a JSON parser");
+  return parser;
+}
+
+std::string padded_copy(std::string_view text) {
+  std::string copy;
+  copy.reserve(text.size() + simdjson::SIMDJSON_PADDING);  // the parser then reads it in place
+  copy.assign(text);
+  return copy;
+}
+
+/// Raw line ends in valid JSON are white space between tokens: without them there is one line.
+std::string as_one_line(std::string json) {
+  // Two searches for one byte each run at memory speed; find_first_of does not.
+  const bool single = json.find('\n') == std::string::npos && json.find('\r') == std::string::npos;
+  if (single) return json;
+  std::string line(json.size() + simdjson::SIMDJSON_PADDING, '\0');
+  std::size_t length = 0;
+  if (simdjson::minify(json.data(), json.size(), line.data(), length)) return {};
+  line.resize(length);
+  line.shrink_to_fit();
+  return line;
+}
+
+struct parsed {
+  std::string text;  ///< what was parsed; `root` is valid until the thread's next parse
+  element root;
+  bool ok = false;
+};
+
+/// Full validation, UTF-8 included. Broken characters are repaired rather than refused: the answer
+/// has been paid for, and a model's cut-off last character must not cost it a second time.
+parsed parse_json(std::string_view body) {
+  parsed out;
+  out.text = padded_copy(trimmed(body));
+  auto& parser = thread_parser();
+  auto error = parser.parse(out.text).get(out.root);
+  if (error == simdjson::UTF8_ERROR) {
+    out.text = padded_copy(valid_utf8(out.text));
+    error = parser.parse(out.text).get(out.root);
+  }
+  if (error == simdjson::STRING_ERROR) {
+    out.text = padded_copy(pair_surrogates(out.text));
+    error = parser.parse(out.text).get(out.root);
+  }
+  out.ok = error == simdjson::SUCCESS;
+  return out;
+}
+
+std::optional<std::int64_t> count_at(const object& in, std::string_view key) {
+  std::int64_t value = 0;
+  if (in.at_key(key).get_int64().get(value) || value < 0) return std::nullopt;
+  return value;
+}
+
+std::string_view text_at(const object& in, std::string_view key) {
+  std::string_view value;
+  if (in.at_key(key).get_string().get(value)) return {};
+  return value;
+}
+
+token_usage read_usage(const object& root) {
+  object usage;
+  if (root.at_key("usage").get_object().get(usage)) return {};
+  auto input = count_at(usage, "prompt_tokens");
+  auto output = count_at(usage, "completion_tokens");
+  std::string_view details_key = "prompt_tokens_details";
+  if (!input) {
+    input = count_at(usage, "input_tokens");
+    output = count_at(usage, "output_tokens");
+    details_key = "input_tokens_details";
+  }
+  if (!input) return {};
+  token_usage out;
+  out.known = true;
+  out.input = tokens(*input);
+  if (!output) {  // embeddings have none; a server that gives only the total is taken at its word
+    const auto total = count_at(usage, "total_tokens").value_or(*input);
+    output = std::max<std::int64_t>(0, total - *input);
+  }
+  out.output = tokens(*output);
+  object details;
+  if (!usage.at_key(details_key).get_object().get(details))
+    out.cached = tokens(std::min(*input, count_at(details, "cached_tokens").value_or(0)));
+  return out;
+}
+
+/// Codes come as strings and numbers. A number, or a string that is one, repeats the HTTP status
+/// and says nothing.
+std::string read_code(const object& in) {
+  const auto code = text_at(in, "code");
+  if (code.find_first_not_of("0123456789") == std::string_view::npos) return {};
+  return one_line(code, 128);
+}
+
+std::string first_text(const element& value) {
+  std::string_view text;
+  if (!value.get_string().get(text)) return std::string(text);
+  array list;
+  if (!value.get_array().get(list) && list.size() > 0) return first_text(list.at(0).value_unsafe());
+  object fields;
+  if (!value.get_object().get(fields)) {
+    for (const char* key : {"message", "msg"})
+      if (const auto found = text_at(fields, key); !found.empty()) return std::string(found);
+  }
+  return {};
+}
+
+void read_error_fields(const object& in, error_report& report) {
+  report.code = read_code(in);
+  report.type = one_line(text_at(in, "type"), 128);
+  for (const char* key : {"innererror", "inner_error"}) {
+    object inner;
+    if (!in.at_key(key).get_object().get(inner)) report.inner_code = read_code(inner);
+  }
+  for (const char* key : {"message", "detail"}) {
+    element value;
+    if (report.message.empty() && !in.at_key(key).get(value)) report.message = first_text(value);
+  }
+}
+
+/// Whether the object is an error in one of the known shapes.
+bool read_error_object(const object& root, error_report& report) {
+  element error;
+  if (!root.at_key("error").get(error) && !error.is_null()) {
+    object fields;
+    std::string_view text;
+    if (!error.get_object().get(fields)) {
+      read_error_fields(fields, report);
+    } else if (!error.get_string().get(text)) {
+      report.message = text;
+      report.code = read_code(root);
+      report.type = one_line(text_at(root, "error_type"), 128);
+      if (report.message.empty()) report.message = text_at(root, "message");
+    }
+    return true;
+  }
+  read_error_fields(root, report);
+  return text_at(root, "object") == "error";
+}
+
+/// An error page's title, or the text itself.
+std::string explain_text(std::string_view body) {
+  body = trimmed(body);
+  if (!body.starts_with('<')) return one_line(body, error_message_bytes_max);
+  const auto open = find_ignoring_case(body, "<title>");
+  if (open == std::string_view::npos) return {};
+  const auto from = open + std::string_view("<title>").size();
+  const auto close = find_ignoring_case(body, "</title>", from);
+  if (close == std::string_view::npos) return {};
+  return one_line(body.substr(from, close - from), error_message_bytes_max);
+}
+
+error_report failure_in_answer(std::string_view code, std::string_view message) {
+  error_report report;
+  report.status = 200;
+  report.code = code;
+  report.message = message;
+  return report;
+}
+
+/// An object that is no answer: an error sent with status 200, or something else altogether.
+error_report not_an_answer(const object& root, std::string_view missing) {
+  error_report report;
+  if (!read_error_object(root, report) || report.message.empty())
+    return failure_in_answer("malformed_response",
+                             "the answer has no list \"" + std::string(missing) + "\"");
+  report.status = 200;
+  if (report.code.empty()) report.code = "server_error";
+  return report;
+}
+
+std::optional<error_report> failure_in_chat(const object& root) {
+  array choices;
+  if (root.at_key("choices").get_array().get(choices)) return not_an_answer(root, "choices");
+  for (const element choice : choices) {
+    object fields;
+    if (!choice.get_object().get(fields) && text_at(fields, "finish_reason") == "abort")
+      return failure_in_answer("abort", "the server aborted the generation");
+  }
+  return std::nullopt;
+}
+
+std::optional<error_report> failure_in_response(const object& root) {
+  const auto status = text_at(root, "status");
+  if (status == "failed") {
+    auto report = failure_in_answer("", "");
+    object error;
+    if (!root.at_key("error").get_object().get(error)) read_error_fields(error, report);
+    if (report.code.empty()) report.code = "response_failed";
+    if (report.message.empty()) report.message = "the response has status failed";
+    return report;
+  }
+  if (status == "cancelled")
+    return failure_in_answer("response_cancelled", "the response has status cancelled");
+  if (status == "queued" || status == "in_progress")
+    return failure_in_answer("response_not_finished",
+                             "the response runs in the background: remove \"background\"");
+  array output;
+  if (root.at_key("output").get_array().get(output)) return not_an_answer(root, "output");
+  return std::nullopt;
+}
+
+std::optional<error_report> failure_in_embeddings(const object& root) {
+  array data;
+  if (root.at_key("data").get_array().get(data)) return not_an_answer(root, "data");
+  return std::nullopt;
+}
+
+}  // namespace
+
+answer_body read_answer(std::string_view url, std::string_view body) {
+  answer_body out;
+  parsed json = parse_json(body);
+  object root;
+  if (!json.ok || json.root.get_object().get(root)) {
+    const char* what = json.ok ? "the answer is not a JSON object"
+                       : json.text.empty() ? "the answer is empty" : "the answer is not JSON";
+    out.error = failure_in_answer("malformed_response", what);
+  } else {
+    out.usage = read_usage(root);
+    if (url == "/v1/responses") out.error = failure_in_response(root);
+    else if (url == "/v1/embeddings") out.error = failure_in_embeddings(root);
+    else out.error = failure_in_chat(root);
+  }
+  if (json.ok) out.line = as_one_line(std::move(json.text));
+  return out;
+}
+
+error_body read_error(int status, std::string_view body) {
+  error_body out;
+  parsed json = parse_json(body);
+  if (json.ok) {
+    element root = json.root;
+    array list;
+    if (!root.get_array().get(list) && list.size() > 0) root = list.at(0).value_unsafe();
+    object fields;
+    std::string_view text;
+    if (!root.get_object().get(fields)) read_error_object(fields, out.report);
+    else if (!root.get_string().get(text)) out.report.message = text;
+    out.line = as_one_line(std::move(json.text));
+  } else {
+    out.report.message = explain_text(body);
+  }
+  out.report.status = status;
+  return out;
+}
+
+}  // namespace spillway

@@ -1,0 +1,89 @@
+// What sim.yaml says, as values: the pools to imitate, their quotas, latencies and faults.
+#pragma once
+
+#include "schemas/config.hpp"
+#include "schemas/result.hpp"
+#include "schemas/units.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace spillway::simulated {
+
+inline constexpr std::size_t pools_max = 64;  // a pool is one bit in the record of known ids
+
+enum class fault_kind {
+  error,          ///< a complete error answer
+  hang,           ///< no answer until the client leaves
+  reset,          ///< half an answer, then the connection is cut
+  quota,          ///< the quota is multiplied by `factor`
+  down,           ///< every call gets 503, or its connection closed
+  missing_model,  ///< the model is not known
+};
+
+struct fault_config {
+  fault_kind kind = fault_kind::error;
+  double share = 1;        ///< error, hang, reset: of the calls no earlier fault took
+  bool by_prompt = false;  ///< choose by prompt, so that a retry meets the same fault again
+  duration from{};         ///< since the simulator started
+  duration to = duration::max();
+  int status = 500;                     ///< error
+  std::string code, message;            ///< error: instead of the provider's usual ones
+  std::optional<duration> retry_after;  ///< error
+  double factor = 1;                    ///< quota
+  bool close = false;                   ///< down: close the connection instead of 503
+  std::string model;                    ///< missing_model; empty = every model
+};
+
+struct latency_config {
+  duration median{};
+  double sigma = 0;  ///< of the logarithm; 0 = fixed
+};
+
+struct quota_spec {
+  std::optional<std::int64_t> rpm, tpm, concurrency;
+  std::optional<duration> burst;  ///< how much of the allowance can be saved up; see README.md
+};
+
+struct pool_spec {
+  std::string name;
+  provider_kind provider = provider_kind::openai;
+  std::string api_key;              ///< empty: anyone may call
+  std::vector<std::string> models;  ///< empty: any model
+  latency_config latency;
+  std::int64_t output_tokens = 40;  ///< mean
+  double cached_share = 0;
+  quota_spec quota;
+  price_config price;
+  std::vector<fault_config> faults;
+
+  /// Path of the pool's base URL: "/NAME/v1", or "/NAME/openai/v1" for Azure.
+  [[nodiscard]] std::string base_path() const;
+};
+
+struct tls_files {
+  std::string cert_file, key_file;
+};
+
+}  // namespace spillway::simulated
+
+namespace spillway {
+
+struct simulator_config {
+  std::string host = "127.0.0.1";  ///< a numeric loopback address
+  std::uint16_t port = 0;          ///< 0 = any free one
+  std::uint64_t seed = 1;
+  unsigned threads = 1;
+  std::optional<simulated::tls_files> tls;
+  std::vector<simulated::pool_spec> pools;
+};
+
+/// All problems of the file as one usage failure, "name:line: key: problem" one a line.
+[[nodiscard]] result<simulator_config> parse_simulator_config(std::string_view text,
+                                                              std::string name);
+[[nodiscard]] result<simulator_config> load_simulator_config(const std::string& path);
+
+}  // namespace spillway
