@@ -68,16 +68,21 @@ struct recovered_log {
   std::uint64_t input_bytes = 0;
 };
 
-/// `read_next` and `read` are called from one thread, `append` from another.
-class partition_log {
+/// Where shards come from. Used from one thread.
+class shard_source {
  public:
-  virtual ~partition_log() = default;
-  /// Becomes the one owner and returns what is there. Called once, before anything else.
-  [[nodiscard]] virtual result<recovered_log> take_over() = 0;
+  virtual ~shard_source() = default;
   /// The next shard nobody has read; nothing at the end of the input.
   [[nodiscard]] virtual result<std::optional<shard_data>> read_next() = 0;
   /// A shard read before; fails when it is not what it was.
   [[nodiscard]] virtual result<shard_data> read(const shard_descriptor&) = 0;
+};
+
+/// Shards are read on one thread, groups appended on another.
+class partition_log : public shard_source {
+ public:
+  /// Becomes the one owner and returns what is there. Called once, before anything else.
+  [[nodiscard]] virtual result<recovered_log> take_over() = 0;
   /// Queues a group; groups become durable in the order of their numbers. The sink given at
   /// construction learns of it.
   virtual void append(commit_seq, commit_group) = 0;

@@ -27,6 +27,7 @@ using file_id = strong_id<struct file_tag, std::uint32_t>;
 /// Index into the configured pools, and into the flat list of all lanes of all pools.
 using pool_id = strong_id<struct pool_tag, std::uint32_t>;
 using lane_id = strong_id<struct lane_tag, std::uint32_t>;
+inline constexpr lane_id no_lane{UINT32_MAX};
 /// Index of a class of prompts: (model, endpoint) within the job.
 using class_id = strong_id<struct class_tag, std::uint32_t>;
 /// Number of a commit group within one run of a log; groups become durable in this order.

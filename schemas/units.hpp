@@ -33,14 +33,12 @@ using nano_usd = quantity<struct nano_usd_tag>;
 /// Price of one token in 10^-12 USD: 1 USD per 1M tokens is 1,000,000.
 using pico_usd_per_token = quantity<struct pico_usd_per_token_tag>;
 
-__extension__ typedef __int128 int128;  // a GNU type; `using` would still be pedantic
-
 /// Room for a product of two 64-bit numbers.
 __extension__ using wide_int = __int128;
 
 /// Cost of `n` tokens, rounded up to the next nano-USD so that no sum understates a bill.
 constexpr nano_usd cost_of(tokens n, pico_usd_per_token price) {
-  const auto pico = static_cast<int128>(n.count()) * price.count();
+  const auto pico = static_cast<wide_int>(n.count()) * price.count();
   return nano_usd(static_cast<std::int64_t>((pico + 999) / 1000));
 }
 

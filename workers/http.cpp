@@ -42,8 +42,7 @@ std::string_view split_authority(std::string_view authority, endpoint_url& url) 
     if (has_port) port = rest.substr(1);
   } else {
     const auto colon = authority.find(':');
-    if (colon != std::string_view::npos &&
-        authority.find(':', colon + 1) != std::string_view::npos)
+    if (colon != std::string_view::npos && authority.find(':', colon + 1) != std::string_view::npos)
       return "an IPv6 address must stand in brackets, as in http://[::1]:8000";
     has_port = colon != std::string_view::npos;
     if (has_port) port = authority.substr(colon + 1);
@@ -71,8 +70,7 @@ bool is_kept_header(std::string_view name) {
   switch (name.empty() ? '\0' : name.front()) {
     case 'r': return name.starts_with("retry-after");
     case 'x':
-      return name.starts_with("x-ratelimit-") || name == "x-request-id" ||
-             name == "x-should-retry";
+      return name.starts_with("x-ratelimit-") || name == "x-request-id" || name == "x-should-retry";
     case 'a': return name == "apim-request-id";
     case 'c': return name == "content-type";
     default: return false;

@@ -20,7 +20,7 @@ class file_log final : public partition_log {
   ~file_log() override { stop_writer(); }
 
   result<recovered_log> take_over() override;
-  result<std::optional<shard_data>> read_next() override { return input_->next(); }
+  result<std::optional<shard_data>> read_next() override { return input_->read_next(); }
   result<shard_data> read(const shard_descriptor& where) override { return input_->read(where); }
   void append(commit_seq seq, commit_group group) override;
   result<void> close() override;

@@ -99,7 +99,7 @@ result<std::size_t> input_reader::fill(std::uint64_t offset, std::size_t want, s
   return got;
 }
 
-result<std::optional<shard_data>> input_reader::next() {
+result<std::optional<shard_data>> input_reader::read_next() {
   for (;;) {
     if (file_ >= files_.size()) return std::optional<shard_data>{};
     if (offset_ >= files_[file_].size) {

@@ -16,12 +16,12 @@ struct input_file {
 };
 
 /// Reads files of any size in order. Not thread-safe.
-class input_reader {
+class input_reader final : public shard_source {
  public:
   /// Opens all files and notes their sizes: what is appended later is not read.
   [[nodiscard]] static result<input_reader> open(const std::vector<std::string>& names,
                                                  std::size_t line_bytes_max);
-  ~input_reader();
+  ~input_reader() override;
   input_reader(input_reader&&) noexcept;
   input_reader& operator=(input_reader&&) noexcept;
 
@@ -30,12 +30,12 @@ class input_reader {
   /// True if `fd` (an output) is one of the inputs.
   [[nodiscard]] bool has_inode_of(int fd) const;
 
-  /// Goes on behind this shard; to be called before `next` when shards are known already.
+  /// Goes on behind this shard; to be called before `read_next` when shards are known already.
   void resume_after(const shard_descriptor&);
   /// Next shard; nothing at the end of the last file.
-  [[nodiscard]] result<std::optional<shard_data>> next();
+  [[nodiscard]] result<std::optional<shard_data>> read_next() override;
   /// Reads a known shard again and checks its CRC.
-  [[nodiscard]] result<shard_data> read(const shard_descriptor&);
+  [[nodiscard]] result<shard_data> read(const shard_descriptor&) override;
 
  private:
   input_reader() = default;

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <functional>
 #include <iostream>
 #include <map>
 
@@ -31,16 +32,17 @@ twice that had been answered.
 Exit codes: 0 every prompt answered; 1 finished, some prompts became error rows; 2 wrong usage or
 configuration; 3 stopped before the end, can be resumed; 4 fault of the state or of the storage.)";
 
-constexpr const char* run_help_end = R"(Files: STEM is OUT without .jsonl. Results go to OUT, error rows to STEM.errors.jsonl, the state
-that makes a run resumable to STEM.state. Ctrl-C lets the calls in flight finish and stops; a second
-Ctrl-C stops at once. Both can be resumed by the same command.)";
+constexpr const char* run_help_end =
+    R"(Files: STEM is OUT without .jsonl. Results go to OUT, error rows to STEM.errors.jsonl, the
+state that makes a run resumable to STEM.state. Ctrl-C lets the calls in flight finish and stops;
+a second Ctrl-C stops at once. Both can be resumed by the same command.)";
 
 constexpr const char* status_help_end =
     "Reads only what the run wrote last; asks neither the run nor any provider.";
 
 constexpr const char* simulate_help_end =
-    R"(Serves the pools of SIM.yaml on loopback, with the quotas, latencies and faults it names, until
-Ctrl-C. GET /_sim/stats tells what was sent, answered, refused and billed.)";
+    R"(Serves the pools of SIM.yaml on loopback, with the quotas, latencies and faults it names,
+until Ctrl-C. GET /_sim/stats tells what was sent, answered, refused and billed.)";
 
 /// A duration flag: text that `parse_duration` reads, kept where the option points.
 CLI::Option* add_duration(CLI::App& app, const std::string& name, std::optional<duration>& out,
@@ -66,7 +68,8 @@ void add_choice(CLI::App& app, const std::string& name, std::optional<Enum>& out
   std::map<std::string, Enum> names;
   for (const auto value : values) names.emplace(name_of(value), value);
   std::string listed;
-  for (const auto value : values) listed += (listed.empty() ? "" : "|") + std::string(name_of(value));
+  for (const auto value : values)
+    listed += (listed.empty() ? "" : "|") + std::string(name_of(value));
   app.add_option_function<std::string>(
          name,
          [&out, name, names, listed](const std::string& text) {
@@ -77,6 +80,22 @@ void add_choice(CLI::App& app, const std::string& name, std::optional<Enum>& out
          },
          help)
       ->type_name(listed);
+}
+
+/// A number from 0 to `max`. CLI::Range alone would let "nan" pass.
+void add_number(CLI::App& app, const std::string& name, double max, const std::string& type,
+                std::function<void(double)> take, const std::string& help) {
+  app.add_option_function<double>(
+         name,
+         [name, max, take = std::move(take)](const double& value) {
+           if (!(value >= 0 && value <= max)) {
+             throw CLI::ValidationError(name, "expected a number from 0 to " +
+                                                  std::to_string(static_cast<std::int64_t>(max)));
+           }
+           take(value);
+         },
+         help)
+      ->type_name(type);
 }
 
 void add_residency(CLI::App& app, std::optional<std::vector<std::string>>& out) {
@@ -97,12 +116,11 @@ void add_residency(CLI::App& app, std::optional<std::vector<std::string>>& out) 
 }
 
 void add_policy_flags(CLI::App& app, run_options& o) {
-  app.add_option_function<double>(
-         "--budget", [&o](const double& dollars) { o.budget = from_usd(dollars); },
-         "Never spend more than this on the whole job")
-      ->check(CLI::Range(0.0, 1e9).description(""))
-      ->type_name("USD");
-  add_choice(app, "--order", o.order, {lane_order::cost, lane_order::latency, lane_order::as_listed},
+  add_number(
+      app, "--budget", 1e9, "USD", [&o](double dollars) { o.budget = from_usd(dollars); },
+      "Never spend more than this on the whole job");
+  add_choice(app, "--order", o.order,
+             {lane_order::cost, lane_order::latency, lane_order::as_listed},
              "Which lanes to prefer");
   add_residency(app, o.residency);
   add_choice(app, "--in-doubt", o.in_doubt, {in_doubt_policy::resend, in_doubt_policy::hold},
@@ -112,11 +130,9 @@ void add_policy_flags(CLI::App& app, run_options& o) {
          "Failed calls a prompt may have before it becomes an error row")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1000}).description(""))
       ->type_name("N");
-  app.add_option_function<double>(
-         "--max-error-rate", [&o](const double& share) { o.max_error_rate = share; },
-         "Stop when more than this share of the last 200 prompts failed")
-      ->check(CLI::Range(0.0, 1.0).description(""))
-      ->type_name("SHARE");
+  add_number(
+      app, "--max-error-rate", 1, "SHARE", [&o](double share) { o.max_error_rate = share; },
+      "Stop when more than this share of the last 200 prompts failed");
   add_duration(app, "--stall-timeout", o.stall_timeout,
                "Stop when every lane of a model is down for this long");
   add_duration(app, "--drain-timeout", o.drain_timeout,
@@ -139,7 +155,9 @@ void add_run(CLI::App& app, run_options& o) {
   app.add_option("inputs", o.inputs, "Files of prompts, one JSON object a line")
       ->required()
       ->type_name("IN.jsonl");
-  app.add_option("-o,--output", o.output, "File for the results")->required()->type_name("OUT.jsonl");
+  app.add_option("-o,--output", o.output, "File for the results")
+      ->required()
+      ->type_name("OUT.jsonl");
   app.add_option("-c,--config", o.config, "Pools, lanes and the job's defaults")
       ->required()
       ->type_name("POOLS.yaml");
@@ -165,7 +183,8 @@ void add_run(CLI::App& app, run_options& o) {
 
 void add_status(CLI::App& app, status_options& o) {
   app.footer(status_help_end);
-  auto* output = app.add_option("-o,--output", o.output, "The run's output")->type_name("OUT.jsonl");
+  auto* output =
+      app.add_option("-o,--output", o.output, "The run's output")->type_name("OUT.jsonl");
   auto* state = app.add_option("--state", o.state, "The run's state folder")->type_name("DIR");
   app.add_flag("--json", o.json, "One JSON object on standard output");
   app.callback([output, state] {
@@ -176,7 +195,9 @@ void add_status(CLI::App& app, status_options& o) {
 
 void add_simulate(CLI::App& app, simulate_options& o) {
   app.footer(simulate_help_end);
-  app.add_option("-c,--config", o.config, "The pools to imitate")->required()->type_name("SIM.yaml");
+  app.add_option("-c,--config", o.config, "The pools to imitate")
+      ->required()
+      ->type_name("SIM.yaml");
   app.add_option("--ready-file", o.ready_file, "Written when listening: addresses as JSON")
       ->type_name("FILE");
 }
@@ -184,8 +205,9 @@ void add_simulate(CLI::App& app, simulate_options& o) {
 }  // namespace
 
 parsed_arguments parse_arguments(int argc, const char* const* argv) {
-  CLI::App app{"Runs large batches of prompts over several model providers, within every quota, at "
-               "the lowest cost,\nand goes on where it was after anything short of a lost disk."};
+  CLI::App app{
+      "Runs large batches of prompts over several model providers, within every quota, at "
+      "the lowest cost,\nand goes on where it was after anything short of a lost disk."};
   app.name("spillway");
   app.set_version_flag("--version,-V", "spillway " SPILLWAY_VERSION);
   app.require_subcommand(1);

@@ -12,7 +12,8 @@ struct arguments_done {
   int exit_code = 0;
 };
 
-using parsed_arguments = std::variant<arguments_done, run_options, status_options, simulate_options>;
+using parsed_arguments =
+    std::variant<arguments_done, run_options, status_options, simulate_options>;
 
 [[nodiscard]] parsed_arguments parse_arguments(int argc, const char* const* argv);
 

@@ -129,20 +129,28 @@ void read_price(yaml_map& lane_map, lane_config& lane) {
   price_config price;
   price.input = price_of(map->number("input", range, need::required).value_or(0));
   price.output = price_of(map->number("output", range).value_or(0));
-  if (const auto cached = map->number("cached_input", range)) price.cached_input = price_of(*cached);
+  if (const auto cached = map->number("cached_input", range))
+    price.cached_input = price_of(*cached);
   lane.price = price;
 }
 
-lane_config read_lane(yaml_map& map, const std::vector<std::string>& pool_residency, bool budget) {
+lane_config read_lane(yaml_map& map, const std::vector<std::string>& pool_residency, bool budget,
+                      std::set<std::string>& names) {
   lane_config lane;
   lane.model = map.string("model", need::required).value_or("");
   lane.as = map.string("as").value_or(lane.model);
-  lane.tier = map.choice<lane_tier>("tier",
-                                    {{"standard", lane_tier::standard},
-                                     {"provisioned", lane_tier::provisioned},
-                                     {"self-hosted", lane_tier::self_hosted}},
-                                    {"flex", "batch"})
-                  .value_or(lane_tier::standard);
+  const auto tier = map.choice<lane_tier>("tier",
+                                          {{"standard", lane_tier::standard},
+                                           {"provisioned", lane_tier::provisioned},
+                                           {"self-hosted", lane_tier::self_hosted}},
+                                          {"flex", "batch"});
+  lane.tier = tier.value_or(lane_tier::standard);
+  const bool name_known = !lane.as.empty() && (tier || !map.has("tier"));
+  if (name_known && !names.insert(lane.name()).second) {
+    map.problem(map.has("as") ? "as" : "model",
+                "expected a lane that differs from the pool's others in `as` or `tier`, found " +
+                    lane.name() + " again");
+  }
   read_quota(map, lane);
   read_price(map, lane);
   if (const auto n = map.integer("max_output_tokens", {1, rate_max}))
@@ -158,20 +166,6 @@ lane_config read_lane(yaml_map& map, const std::vector<std::string>& pool_reside
   return lane;
 }
 
-void read_lanes(yaml_map& map, pool_config& pool, const std::vector<std::string>& residency,
-                bool budget) {
-  std::set<std::string> names;
-  for (auto& lane_map : map.maps("lanes", need::required)) {
-    auto lane = read_lane(lane_map, residency, budget);
-    if (!lane.model.empty() && !names.insert(lane.name()).second) {
-      lane_map.problem(lane_map.has("as") ? "as" : "model",
-                       "expected a lane that differs from the pool's others in `as` or `tier`, "
-                       "found " + lane.name() + " again");
-    }
-    pool.lanes.push_back(std::move(lane));
-  }
-}
-
 pool_config read_pool(yaml_map& map, bool budget) {
   pool_config pool;
   pool.name = map.string("name", need::required).value_or("");
@@ -179,12 +173,12 @@ pool_config read_pool(yaml_map& map, bool budget) {
     map.problem("name", "expected at most " + std::to_string(name_length_max) +
                             " letters, digits, \".\", \"_\" and \"-\"");
   }
-  const auto provider = map.choice<provider_kind>(
-      "provider",
-      {{"openai", provider_kind::openai},
-       {"azure-openai", provider_kind::azure_openai},
-       {"openai-compatible", provider_kind::openai_compatible}},
-      {"bedrock", "vertex", "anthropic"}, need::required);
+  const auto provider =
+      map.choice<provider_kind>("provider",
+                                {{"openai", provider_kind::openai},
+                                 {"azure-openai", provider_kind::azure_openai},
+                                 {"openai-compatible", provider_kind::openai_compatible}},
+                                {"bedrock", "vertex", "anthropic"}, need::required);
   pool.provider = provider.value_or(provider_kind::openai_compatible);
   read_endpoint(map, pool, provider.has_value());
   read_auth(map, pool, provider.has_value());
@@ -195,7 +189,9 @@ pool_config read_pool(yaml_map& map, bool budget) {
   map.unsupported("api_version", "the version is part of the endpoint, as in .../openai/v1");
   map.unsupported("project", "it belongs to provider vertex");
   map.unsupported("location", "it belongs to provider vertex");
-  read_lanes(map, pool, residency, budget);
+  std::set<std::string> lane_names;
+  for (auto& lane : map.maps("lanes", need::required))
+    pool.lanes.push_back(read_lane(lane, residency, budget, lane_names));
   return pool;
 }
 
@@ -225,18 +221,20 @@ job_config read_job(yaml_map& map) {
 }  // namespace
 
 bool is_region_name(std::string_view name) {
-  return !name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") ==
-                              std::string_view::npos;
+  return !name.empty() &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string_view::npos;
 }
 
 lane_shortfall budget_shortfall(const lane_config& lane) {
   if (!lane.price) {
-    return {"price", "missing; with a budget every lane needs price: { input: USD, output: USD } "
-                     "per 1M tokens (0 when it costs nothing)"};
+    return {"price",
+            "missing; with a budget every lane needs price: { input: USD, output: USD } "
+            "per 1M tokens (0 when it costs nothing)"};
   }
   if (lane.price->output > pico_usd_per_token(0) && !lane.max_output_tokens) {
-    return {"max_output_tokens", "missing; with a budget it bounds what a prompt without "
-                                 "max_tokens can cost"};
+    return {"max_output_tokens",
+            "missing; with a budget it bounds what a prompt without "
+            "max_tokens can cost"};
   }
   return {};
 }
@@ -281,7 +279,8 @@ result<run_config> load_run_config(const std::string& path, config_rules rules) 
   if (file && file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
   if (file.bad() || !file.is_open()) {
     return failure{failure_kind::usage, path + ": cannot read the configuration (" +
-                                            std::strerror(errno) + "); name a readable file with -c"};
+                                            std::strerror(errno) +
+                                            "); name a readable file with -c"};
   }
   return parse_run_config(text.str(), path, rules);
 }

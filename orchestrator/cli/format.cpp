@@ -115,8 +115,10 @@ std::string bar(double share, std::size_t columns, bool unicode) {
   const auto full = static_cast<std::size_t>(exact + 1e-9);
   std::string out = "[";
   for (std::size_t i = 0; i < inner; ++i) {
-    if (unicode) out += i < full ? "\u2588" : "\u00B7";
-    else out += i < full ? '#' : '-';
+    if (unicode)
+      out += i < full ? "\u2588" : "\u00B7";
+    else
+      out += i < full ? '#' : '-';
   }
   return out + "]";
 }
@@ -133,8 +135,10 @@ std::string shell_quoted(const std::vector<std::string>& arguments) {
     }
     out += '\'';
     for (const char c : argument) {
-      if (c == '\'') out += "'\\''";
-      else out += c;
+      if (c == '\'')
+        out += "'\\''";
+      else
+        out += c;
     }
     out += '\'';
   }

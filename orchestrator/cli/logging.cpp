@@ -3,11 +3,11 @@
 #include "orchestrator/cli/format.hpp"
 #include "orchestrator/engine/progress_json.hpp"
 
-#include <boost/json/value.hpp>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <boost/json/value.hpp>
 
 #include <memory>
 #include <mutex>
@@ -61,8 +61,8 @@ void setup_logging(const std::string& level, log_format format,
   if (format == log_format::json) {
     sink->set_formatter(std::make_unique<json_formatter>());
   } else {
-    sink->set_formatter(std::make_unique<spdlog::pattern_formatter>("%H:%M:%S.%e %-5l %v",
-                                                                    spdlog::pattern_time_type::utc));
+    sink->set_formatter(std::make_unique<spdlog::pattern_formatter>(
+        "%H:%M:%S.%e %-5l %v", spdlog::pattern_time_type::utc));
   }
   auto logger = std::make_shared<spdlog::logger>("spillway", std::move(sink));
   logger->set_level(spdlog::level::from_str(level));

@@ -138,7 +138,8 @@ std::string lane_line(const lane_progress& lane, std::size_t label_columns,
     return line.take();
   }
   const bool room = line.add(padded_right("spill in " + compact(lane.totals.spilled_in) + " out " +
-                                              compact(lane.totals.spilled_out), 20)) &&
+                                              compact(lane.totals.spilled_out),
+                                          20)) &&
                     line.add(padded_right("429 " + compact(lane.totals.refused_429), 7)) &&
                     line.add(padded_right("done " + compact(lane.totals.answered), 10));
   if (room && !lane.reason.empty()) line.add_clipped(printable(lane.reason));
@@ -203,8 +204,8 @@ std::string health_text(const lane_progress& lane) {
 std::vector<std::string> render_block(const run_progress& p, const render_style& style) {
   std::vector<std::string> out{head_line(p, style)};
   if (!p.stop_reason.empty()) {
-    out.push_back(clipped(printable(std::string(name_of(p.state)) + ": " + p.stop_reason),
-                          style.columns));
+    out.push_back(
+        clipped(printable(std::string(name_of(p.state)) + ": " + p.stop_reason), style.columns));
   }
   std::size_t label_columns = 0;
   for (const auto& lane : p.lanes)
@@ -217,8 +218,9 @@ std::vector<std::string> render_block(const run_progress& p, const render_style&
   for (std::size_t i = 0; i < shown; ++i)
     out.push_back(lane_line(p.lanes[i], label_columns, style));
   if (shown < p.lanes.size()) {
-    out.push_back(clipped("  and " + grouped(static_cast<std::int64_t>(p.lanes.size() - shown)) +
-                              " more lanes", style.columns));
+    out.push_back(clipped(
+        "  and " + grouped(static_cast<std::int64_t>(p.lanes.size() - shown)) + " more lanes",
+        style.columns));
   }
   return out;
 }

@@ -148,8 +148,10 @@ int run_run(const run_options& options, const stop_flag& stop) {
   view.finish();
   reset_logging();
   if (!end) return report(end.error());
-  if (options.json) print_summary_event(*request, *end);
-  else if (!options.quiet) print_tables(*request, *end);
+  if (options.json)
+    print_summary_event(*request, *end);
+  else if (!options.quiet)
+    print_tables(*request, *end);
   explain_end(options, *end);
   return exit_code(*end);
 }

@@ -35,8 +35,9 @@ result<status_file> read_status(const std::string& state) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     return failure{failure_kind::usage,
-                   path + ": no status of a run there; give the run's output with -o, or its state "
-                          "folder with --state"};
+                   path +
+                       ": no status of a run there; give the run's output with -o, or its state "
+                       "folder with --state"};
   }
   std::ostringstream text;
   text << file.rdbuf();

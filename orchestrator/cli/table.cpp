@@ -14,8 +14,8 @@ namespace {
 constexpr std::size_t columns_count = 14;
 using row = std::array<std::string, columns_count>;
 
-const row headings{"pool/lane", "prompts", "in",  "cached", "out",     "cost",   "p50",
-                   "p95",       "429s",    "in",  "out",    "retries", "billed", "failed"};
+const row headings{"pool/lane", "prompts", "in", "cached", "out",     "cost",   "p50",
+                   "p95",       "429s",    "in", "out",    "retries", "billed", "failed"};
 
 /// A heading over several columns, `last` included; ends where they end.
 struct span {
@@ -139,8 +139,8 @@ std::string render_table(const run_progress& p, std::size_t columns) {
 }
 
 std::string render_summary(const run_progress& p) {
-  std::string out = "Answered " + grouped(p.answered) + " of " + grouped(p.prompts) +
-                    " prompts" + (p.input_read ? "" : " (input not read to its end)");
+  std::string out = "Answered " + grouped(p.answered) + " of " + grouped(p.prompts) + " prompts" +
+                    (p.input_read ? "" : " (input not read to its end)");
   if (p.errors > 0) {
     out += ", " + grouped(p.errors) + (p.errors == 1 ? " error row" : " error rows");
     if (p.invalid > 0) out += " (" + grouped(p.invalid) + " for invalid lines)";

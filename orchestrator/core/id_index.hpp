@@ -14,19 +14,19 @@ namespace spillway {
 class id_index {
  public:
   void insert(std::uint64_t hash, position where) {
-    auto& table = tables_[hash >> 56];
-    if ((table.used + 1) * 8 > table.slots.size() * 7) grow(table);
-    put(table, hash, where.value());
-    ++table.used;
+    auto& t = tables_[hash >> 56];
+    if ((t.used + 1) * 8 > t.slots.size() * 7) grow(t);
+    put(t, hash, where.value());
+    ++t.used;
   }
 
   /// Calls `candidate(position)` for each entry with this hash until it returns true.
   template <class Predicate>
   [[nodiscard]] bool find(std::uint64_t hash, Predicate candidate) const {
-    const auto& table = tables_[hash >> 56];
-    if (table.slots.empty()) return false;
-    for (std::size_t i = home(table, hash);; i = next(table, i)) {
-      const slot& s = table.slots[i];
+    const auto& t = tables_[hash >> 56];
+    if (t.slots.empty()) return false;
+    for (std::size_t i = home(t, hash);; i = next(t, i)) {
+      const slot& s = t.slots[i];
       if (s.where == empty) return false;
       if (s.low == static_cast<std::uint32_t>(hash) &&
           s.high == static_cast<std::uint32_t>(hash >> 32) &&

@@ -115,6 +115,8 @@ class scheduler {
   [[nodiscard]] std::size_t lane_count() const { return lanes_.size(); }
   [[nodiscard]] const budget& money() const { return money_; }
   [[nodiscard]] scheduler_counts counts() const;
+  /// The ledger's record of a prompt as it stands.
+  [[nodiscard]] attempt_record record_of(const active_prompt&, time_point now) const;
 
  private:
   struct stripe {
@@ -159,7 +161,6 @@ class scheduler {
   void retire_one(time_point now, stripe&, call_ended&&, nano_usd charge);
   void note_final(bool failed);
   [[nodiscard]] bool has_lane_left(const active_prompt&) const;
-  [[nodiscard]] attempt_record record_of(const active_prompt&, time_point now) const;
   void rank_lanes(time_point now);
   std::vector<grant> grant_permits(time_point now, tick_actions&);
   cursor cursor_for(time_point now, class_id);

@@ -34,6 +34,7 @@ bool scheduler::hold_in_doubt(prompt& p, tick_actions& actions) {
   const auto it = history_.find(p.where.value());
   if (it == history_.end() || it->second.maybe_billed == 0) return false;
   finish_action finish;
+  finish.prompt.lane = no_lane;
   for (std::uint32_t i = 0; i < lanes_.size(); ++i)
     if (lanes_[i].setup().pool == it->second.pool &&
         lanes_[i].setup().config.name() == it->second.lane)

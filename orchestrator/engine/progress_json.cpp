@@ -74,8 +74,10 @@ class field_reader {
   void operator()(const char* key, double& v) { number(key, v); }
   void operator()(const char* key, bool& v) {
     if (const auto* found = in_.if_contains(key)) {
-      if (found->is_bool()) v = found->get_bool();
-      else ok = false;
+      if (found->is_bool())
+        v = found->get_bool();
+      else
+        ok = false;
     }
   }
   void operator()(const char* key, std::string& v) {
@@ -128,8 +130,10 @@ class field_reader {
     if (!found) return;
     json::error_code error;
     const T value = found->to_number<T>(error);
-    if (error) ok = false;
-    else v = value;
+    if (error)
+      ok = false;
+    else
+      v = value;
   }
   std::optional<std::string> text_of(const char* key) {
     const auto* found = in_.if_contains(key);
@@ -143,8 +147,10 @@ class field_reader {
     const auto text = text_of(key);
     if (!text) return;
     const std::optional<T> value = parse(*text);
-    if (value) v = *value;
-    else ok = false;
+    if (value)
+      v = *value;
+    else
+      ok = false;
   }
 
   const json::object& in_;

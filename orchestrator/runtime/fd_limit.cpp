@@ -34,8 +34,8 @@ result<std::int64_t> raise_fd_limit(std::int64_t needed) {
     if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = before;
   }
 
-  const auto available = static_cast<std::int64_t>(
-      std::min<rlim_t>(limit.rlim_cur, static_cast<rlim_t>(INT64_MAX)));
+  const auto available =
+      static_cast<std::int64_t>(std::min<rlim_t>(limit.rlim_cur, static_cast<rlim_t>(INT64_MAX)));
   if (available < needed) {
     const std::string wanted = std::to_string(needed);
     return failure{failure_kind::usage,

@@ -1,4 +1,5 @@
-// File descriptors: one is needed for each connection, and the default limit of most systems is low.
+// File descriptors: one is needed for each connection, and the default limit of most systems is
+// low.
 #pragma once
 
 #include "schemas/result.hpp"

@@ -94,8 +94,7 @@ yaml_node* yaml_map::ask(std::string_view key, need required, std::string_view e
     problem(key, "expected " + std::string(expected) + ", found nothing");
     return nullptr;
   }
-  if (required == need::required)
-    problem(key, "missing; expected " + std::string(expected));
+  if (required == need::required) problem(key, "missing; expected " + std::string(expected));
   return nullptr;
 }
 
@@ -119,9 +118,8 @@ std::optional<std::string> yaml_map::string(std::string_view key, need required)
 std::optional<std::int64_t> yaml_map::integer(std::string_view key, int_range range,
                                               need required) {
   const auto text = [](std::int64_t n) { return std::to_string(n); };
-  const std::string expected =
-      "an integer" + range_text(bound(range.min, int_range{}.min, text),
-                                bound(range.max, int_range{}.max, text));
+  const std::string expected = "an integer" + range_text(bound(range.min, int_range{}.min, text),
+                                                         bound(range.max, int_range{}.max, text));
   const auto* value = ask_scalar(key, required, expected);
   if (!value) return std::nullopt;
   const auto parsed = parse_whole<std::int64_t>(value->text);
@@ -150,10 +148,9 @@ std::optional<double> yaml_map::number(std::string_view key, number_range range,
 
 std::optional<duration> yaml_map::time(std::string_view key, duration_range range, need required) {
   const auto text = [](duration d) { return to_text(d); };
-  const std::string expected =
-      "a duration such as 250ms, 10s, 10m or 24h" +
-      range_text(bound(range.min, duration_range{}.min, text),
-                 bound(range.max, duration_range{}.max, text));
+  const std::string expected = "a duration such as 250ms, 10s, 10m or 24h" +
+                               range_text(bound(range.min, duration_range{}.min, text),
+                                          bound(range.max, duration_range{}.max, text));
   const auto* value = ask_scalar(key, required, expected);
   if (!value) return std::nullopt;
   const auto parsed = parse_duration(value->text);

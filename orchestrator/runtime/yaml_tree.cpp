@@ -113,8 +113,10 @@ class tree_builder : public YAML::EventHandler {
 std::string folded(std::string_view word) {
   std::string out;
   for (const char c : word) {
-    if (c == '-') out += '_';
-    else out += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    if (c == '-')
+      out += '_';
+    else
+      out += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
   }
   return out;
 }
@@ -128,8 +130,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
         d[i][j] = i + j;
         continue;
       }
-      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1,
-                          d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      d[i][j] = std::min(
+          {d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
       if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
         d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }
@@ -210,8 +212,9 @@ void add_key_problems(const yaml_node& node, std::set<const yaml_node*>& seen,
     return node.path.empty() ? key : node.path + "." + key;
   };
   for (const auto& entry : node.duplicates) {
-    out.push_back({entry.line, path_of(entry.key), "duplicate key; first given on line " +
-                                                       std::to_string(node.find(entry.key)->line)});
+    out.push_back(
+        {entry.line, path_of(entry.key),
+         "duplicate key; first given on line " + std::to_string(node.find(entry.key)->line)});
   }
   for (const auto& entry : node.entries) {
     if (!node.asked.contains(entry.key)) {
@@ -237,8 +240,9 @@ std::unique_ptr<yaml_tree> parse_yaml_tree(std::string_view text, std::string na
     if (top && top->kind == yaml_kind::map) {
       tree->root = top;
     } else {
-      tree->add(std::max(top_line, 1), "", "expected a mapping of keys, found " +
-                                               (top ? top->description() : "an empty document"));
+      tree->add(
+          std::max(top_line, 1), "",
+          "expected a mapping of keys, found " + (top ? top->description() : "an empty document"));
     }
   } catch (const YAML::Exception& e) {
     tree->root = nullptr;

@@ -28,7 +28,7 @@ constexpr const char* full = R"(pools:
       - model: gpt-5.4-mini
         as: mini-prod
         tier: standard
-        quota: { rpm: 600, tpm: 1000000, concurrency: 200, rpd: 500000, usd_per_day: 50, headroom: 0.2 }
+        quota: { rpm: 600, tpm: 10000, concurrency: 200, rpd: 5000, usd_per_day: 50, headroom: 0.2 }
         price: { input: 0.75, output: 4.5, cached_input: 0.075 }
         max_output_tokens: 16384
         timeout: 600s
@@ -70,9 +70,9 @@ TEST(config, reads_the_whole_form) {
   const auto& lane = azure.lanes.at(0);
   EXPECT_EQ(lane.name(), "mini-prod");
   EXPECT_EQ(lane.quota.rpm, 600);
-  EXPECT_EQ(lane.quota.tpm, tokens(1'000'000));
+  EXPECT_EQ(lane.quota.tpm, tokens(10'000));
   EXPECT_EQ(lane.quota.concurrency, 200);
-  EXPECT_EQ(lane.quota.rpd, 500'000);
+  EXPECT_EQ(lane.quota.rpd, 5'000);
   EXPECT_EQ(lane.quota.usd_per_day, from_usd(50));
   EXPECT_EQ(lane.quota.headroom, 0.2);
   EXPECT_EQ(lane.price->input, pico_usd_per_token(750'000));
@@ -95,7 +95,8 @@ TEST(config, reads_the_whole_form) {
 
 TEST(config, defaults) {
   const auto config = parse_run_config(
-      "pools: [{ name: o, provider: openai, auth: { api_key: env:K }, lanes: [{ model: m }] }]", "p");
+      "pools: [{ name: o, provider: openai, auth: { api_key: env:K }, lanes: [{ model: m }] }]",
+      "p");
   ASSERT_TRUE(config.has_value()) << config.error().message;
   const auto& pool = config->pools[0];
   EXPECT_EQ(pool.endpoint, "https://api.openai.com/v1");
@@ -124,7 +125,8 @@ constexpr broken broken_configurations[] = {
     // keys and structure
     {"  - name: azure-eastus", "  - nmae: azure-eastus",
      "p.yaml:2: pools[0].nmae: unknown key; did you mean name?"},
-    {"  - name: azure-eastus", "  - name: azure eastus", "p.yaml:2: pools[0].name: expected at most"},
+    {"  - name: azure-eastus", "  - name: azure eastus",
+     "p.yaml:2: pools[0].name: expected at most"},
     {"name: openai\n", "name: azure-eastus\n",
      "p.yaml:23: pools[1].name: expected a name of its own, found azure-eastus again"},
     {"    region: eastus", "    region: eastus\n    region: westus",
@@ -140,57 +142,71 @@ constexpr broken broken_configurations[] = {
     {"provider: azure-openai", "provider: vertex", "vertex is not supported yet"},
     {"provider: azure-openai", "provider: anthropic", "anthropic is not supported yet"},
     {"provider: azure-openai", "provider: azure",
-     "p.yaml:3: pools[0].provider: expected one of openai, azure-openai, openai-compatible, found azure"},
-    {"tier: provisioned", "tier: flex", "p.yaml:20: pools[0].lanes[1].tier: flex is not supported yet"},
+     "p.yaml:3: pools[0].provider: expected one of openai, azure-openai, openai-compatible, found "
+     "azure"},
+    {"tier: provisioned", "tier: flex",
+     "p.yaml:20: pools[0].lanes[1].tier: flex is not supported yet"},
     {"tier: provisioned", "tier: batch", "tier: batch is not supported yet"},
     {"{ api_key: env:AZURE_OPENAI_KEY }", "{ bearer: env:X }",
      "p.yaml:5: pools[0].auth.bearer: not supported yet: use api_key"},
-    {"{ api_key: env:AZURE_OPENAI_KEY }", "{ entra: { tenant: t } }", "auth.entra: not supported yet"},
+    {"{ api_key: env:AZURE_OPENAI_KEY }", "{ entra: { tenant: t } }",
+     "auth.entra: not supported yet"},
     {"{ api_key: env:AZURE_OPENAI_KEY }", "{ aws: default }", "auth.aws: not supported yet"},
     {"{ api_key: env:AZURE_OPENAI_KEY }", "{ google: metadata }", "auth.google: not supported yet"},
-    {"rpd: 500000", "tpd: 500000", "p.yaml:14: pools[0].lanes[0].quota.tpd: not supported yet"},
+    {"rpd: 5000", "tpd: 5000", "p.yaml:14: pools[0].lanes[0].quota.tpd: not supported yet"},
     {"  order: latency", "  deadline: 24h", "p.yaml:30: job.deadline: not supported yet"},
     {"  order: latency", "  weights: 1", "p.yaml:30: job.weights: not supported yet"},
     {"    region: eastus", "    api_version: 2024-10-21",
      "p.yaml:7: pools[0].api_version: not supported yet"},
-    {"        tier: provisioned", "        surface: responses",
-     "p.yaml:20: pools[0].lanes[1].surface: not supported yet"},
+    {"        tier: provisioned", "        tier: provisioned\n        surface: responses",
+     "p.yaml:21: pools[0].lanes[1].surface: not supported yet"},
     {"job:\n", "kafka: { brokers: [a] }\njob:\n", "p.yaml:29: kafka: not supported yet"},
     {"job:\n", "member: { id: a }\njob:\n", "p.yaml:29: member: not supported yet"},
     // secrets and endpoints
-    {"env:AZURE_OPENAI_KEY", "sk-123456", "p.yaml:5: pools[0].auth.api_key: expected env:NAME or file:"},
+    {"env:AZURE_OPENAI_KEY", "sk-123456",
+     "p.yaml:5: pools[0].auth.api_key: expected env:NAME or file:"},
     {"env:AZURE_OPENAI_KEY", "env:A-B", "auth.api_key: expected env:NAME or file:PATH"},
     {"env:AZURE_OPENAI_KEY", "\"file:\"", "auth.api_key: expected env:NAME or file:PATH"},
     {"auth: { api_key: env:AZURE_OPENAI_KEY }", "auth: {}", "pools[0].auth.api_key: missing"},
     {"    auth: { api_key: file:/run/key }\n", "",
      "p.yaml:23: pools[1].auth: missing; provider openai needs auth"},
-    {"    auth: { api_key: env:AZURE_OPENAI_KEY }\n", "", "pools[0].auth: missing; provider azure-op"},
+    {"    auth: { api_key: env:AZURE_OPENAI_KEY }\n", "",
+     "pools[0].auth: missing; provider azure-op"},
     {"    endpoint: https://acme.openai.azure.com/openai/v1/\n", "",
      "p.yaml:2: pools[0].endpoint: missing"},
     {"https://acme", "http://acme", "p.yaml:4: pools[0].endpoint: expected https://"},
     {"https://acme", "ftp://acme", "p.yaml:4: pools[0].endpoint: "},
     // values
-    {"headroom: 0.2", "headroom: 1", "lanes[0].quota.headroom: expected a number of at least 0 and below 1"},
+    {"headroom: 0.2", "headroom: 1",
+     "lanes[0].quota.headroom: expected a number of at least 0 and below 1"},
     {"headroom: 0.2", "headroom: -0.1", "lanes[0].quota.headroom: expected a number of at least 0"},
     {"rpm: 600", "rpm: 0", "p.yaml:14: pools[0].lanes[0].quota.rpm: expected an integer from 1"},
     {"rpm: 600", "rpm: many", "quota.rpm: expected an integer from 1 to 1000000000000, found many"},
-    {"input: 0.75", "input: -1", "p.yaml:15: pools[0].lanes[0].price.input: expected a number from 0"},
+    {"input: 0.75", "input: -1",
+     "p.yaml:15: pools[0].lanes[0].price.input: expected a number from 0"},
     {"input: 0.75, ", "", "p.yaml:15: pools[0].lanes[0].price.input: missing; expected a number"},
-    {"connections: 200", "connections: 0", "pools[0].connections: expected an integer from 1 to 65535"},
+    {"connections: 200", "connections: 0",
+     "pools[0].connections: expected an integer from 1 to 65535"},
     {"timeout: 600s", "timeout: 600", "p.yaml:17: pools[0].lanes[0].timeout: expected a duration"},
     {"        tier: provisioned\n", "",
      "p.yaml:19: pools[0].lanes[1].as: expected a lane that differs from the pool's others"},
-    {"    residency: [us]", "    residency: us", "p.yaml:8: pools[0].residency: expected a list of texts"},
-    {"    residency: [us]", "    residency: [US]", "p.yaml:8: pools[0].residency: expected lower-case"},
+    {"    residency: [us]", "    residency: us",
+     "p.yaml:8: pools[0].residency: expected a list of texts"},
+    {"    residency: [us]", "    residency: [US]",
+     "p.yaml:8: pools[0].residency: expected lower-case"},
     {"  residency: [us, eu]\n  budget", "  residency: []\n  budget",
      "p.yaml:31: job.residency: expected at least one name"},
-    {"order: latency", "order: speed", "p.yaml:30: job.order: expected one of cost, latency, as-listed"},
+    {"order: latency", "order: speed",
+     "p.yaml:30: job.order: expected one of cost, latency, as-listed"},
     {"in_doubt: hold", "in_doubt: query", "p.yaml:33: job.in_doubt: expected one of resend, hold"},
-    {"max_attempts: 3", "max_attempts: 0", "p.yaml:34: job.max_attempts: expected an integer from 1"},
-    {"max_error_rate: 0.2", "max_error_rate: 20", "p.yaml:35: job.max_error_rate: expected a number from 0"},
+    {"max_attempts: 3", "max_attempts: 0",
+     "p.yaml:34: job.max_attempts: expected an integer from 1"},
+    {"max_error_rate: 0.2", "max_error_rate: 20",
+     "p.yaml:35: job.max_error_rate: expected a number from 0"},
     {"stall_timeout: 5m", "stall_timeout: 0s", "p.yaml:36: job.stall_timeout: expected a duration"},
     // money
-    {"        price: { input: 0, output: 0 }\n", "", "p.yaml:18: pools[0].lanes[1].price: missing; with a budget"},
+    {"        price: { input: 0, output: 0 }\n", "",
+     "p.yaml:18: pools[0].lanes[1].price: missing; with a budget"},
     {"        max_output_tokens: 16384\n", "",
      "p.yaml:11: pools[0].lanes[0].max_output_tokens: missing; with a budget"},
 };
@@ -203,16 +219,18 @@ TEST(config, each_mistake_gives_one_problem_with_line_and_key) {
     text.replace(at, std::strlen(c.from), c.to);
     const auto config = parse_run_config(text, "p.yaml");
     ASSERT_FALSE(config.has_value()) << "accepted: " << c.to;
-    EXPECT_EQ(config.error().kind, failure_kind::usage);
-    EXPECT_THAT(config.error().message, HasSubstr(c.problem));
+    const failure found = config.error();
+    EXPECT_EQ(found.kind, failure_kind::usage);
+    EXPECT_THAT(found.message, HasSubstr(c.problem));
     const bool renamed = std::string_view(c.to).find("nmae") != std::string_view::npos;
-    const auto lines = std::count(config.error().message.begin(), config.error().message.end(), '\n');
-    EXPECT_EQ(lines, renamed ? 1 : 0) << config.error().message;
+    EXPECT_EQ(std::count(found.message.begin(), found.message.end(), '\n'), renamed ? 1 : 0)
+        << found.message;
   }
 }
 
 TEST(config, all_mistakes_are_told_at_once) {
-  const auto config = parse_run_config("pools:\n  - provider: openai\n    lanes: [{ as: x }]\njob: 3\n", "p");
+  const auto config =
+      parse_run_config("pools:\n  - provider: openai\n    lanes: [{ as: x }]\njob: 3\n", "p");
   ASSERT_FALSE(config.has_value());
   EXPECT_EQ(config.error().message,
             "p:2: pools[0].name: missing; expected a text\n"
@@ -255,7 +273,8 @@ TEST(config, a_budget_by_flag_needs_prices_too) {
   ASSERT_TRUE(config.has_value());
   const auto priced = parse_run_config(text, "p", {.budget_by_flag = true});
   ASSERT_FALSE(priced.has_value());
-  EXPECT_THAT(priced.error().message, HasSubstr("p:1: pools[0].lanes[0].price: missing; with a budget"));
+  EXPECT_THAT(priced.error().message,
+              HasSubstr("p:1: pools[0].lanes[0].price: missing; with a budget"));
   const auto checked = validate_for_budget(*config);
   ASSERT_FALSE(checked.has_value());
   EXPECT_THAT(checked.error().message, HasSubstr("lane o/m: price: missing"));

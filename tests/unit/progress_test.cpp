@@ -3,10 +3,10 @@
 #include "orchestrator/engine/progress_json.hpp"
 #include "orchestrator/engine/run.hpp"
 
-#include <boost/json/parse.hpp>
-#include <boost/json/value.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
 
 #include <algorithm>
 #include <numeric>
@@ -58,11 +58,12 @@ run_progress halfway() {
 TEST(progress_block, shows_the_run_and_each_lane) {
   EXPECT_THAT(
       render_block(halfway(), {.columns = 110}),
-      ElementsAre("[##################----------------------]  46%  4,620 / 10,000  312/s  in flight 48  "
-                  "$1.2345 of $200.00  ETA 17s",
-                  "  azure/mini  [######--]  80%  up          spill in 0 out 120    429 0    done 0",
-                  "  openai/gpt  no quota         held 12s    spill in 120 out 0    429 3    done 0"
-                  "      quota used up"));
+      ElementsAre(
+          "[#################--------------------]  46%  4,620 / 10,000  312/s  in flight 48  "
+          "$1.2345 of $200.00  ETA 17s",
+          "  azure/mini  [######--]  80%  up          spill in 0 out 120    429 0    done 0",
+          "  openai/gpt  no quota         held 12s    spill in 120 out 0    429 3    done 0"
+          "      quota used up"));
 }
 
 TEST(progress_block, never_exceeds_the_terminal) {
@@ -88,7 +89,8 @@ TEST(progress_block, is_shorter_than_the_screen) {
 TEST(progress_block, colours_take_no_columns_and_can_be_left_out) {
   auto p = halfway();
   EXPECT_THAT(render_block(p, {.columns = 80, .color = true})[1], HasSubstr("\x1b[32mup"));
-  for (const auto& line : render_block(p, {.columns = 80})) EXPECT_THAT(line, Not(HasSubstr("\x1b")));
+  for (const auto& line : render_block(p, {.columns = 80}))
+    EXPECT_THAT(line, Not(HasSubstr("\x1b")));
 }
 
 TEST(progress_block, a_lane_that_is_down_says_why) {
@@ -96,7 +98,8 @@ TEST(progress_block, a_lane_that_is_down_says_why) {
   p.lanes[0].health = lane_health::down_auth;
   p.lanes[0].reason = "401 wrong\x1b[2J key";
   const auto line = render_block(p, {.columns = 80})[1];
-  EXPECT_THAT(line, HasSubstr("down: auth  401 wrong [2J key"));  // and sends nothing to the terminal
+  EXPECT_THAT(line,
+              HasSubstr("down: auth  401 wrong [2J key"));  // and sends nothing to the terminal
 }
 
 TEST(progress_block, expects_more_prompts_while_the_input_is_read) {
@@ -159,10 +162,10 @@ TEST(progress_json, writes_decimals_not_exponents) {
 }
 
 TEST(progress_json, damaged_status_is_a_storage_fault) {
-  for (const char* text : {"", "{", "[]", "{}", R"({"pid":"x","progress":{}})",
-                           R"({"pid":1,"progress":{"state":"flying"}})",
-                           R"({"pid":1,"progress":{"prompts":"many"}})",
-                           R"({"pid":1,"progress":{"lanes":[3]}})"}) {
+  for (const char* text :
+       {"", "{", "[]", "{}", R"({"pid":"x","progress":{}})",
+        R"({"pid":1,"progress":{"state":"flying"}})", R"({"pid":1,"progress":{"prompts":"many"}})",
+        R"({"pid":1,"progress":{"lanes":[3]}})"}) {
     const auto status = parse_status(text);
     ASSERT_FALSE(status.has_value()) << text;
     EXPECT_EQ(status.error().kind, failure_kind::storage);

@@ -1,12 +1,10 @@
 // The error taxonomy, row by row: bodies as the providers send them, and the verdict each must get.
-#include "workers/provider.hpp"
-#include "workers/providers/errors.hpp"
+#include "tests/unit/provider_verdict.hpp"
 
 #include <gtest/gtest.h>
 
-#include <set>
+#include <cctype>
 #include <string>
-#include <vector>
 
 namespace spillway {
 namespace {
@@ -14,45 +12,6 @@ namespace {
 constexpr auto openai = provider_kind::openai;
 constexpr auto azure = provider_kind::azure_openai;
 constexpr auto local = provider_kind::openai_compatible;
-
-/// The verdict in letters: A answered, R retry, S spill, D rejected, L lane down; then q quota signal,
-/// h unhealthy, c counts as attempt, d in doubt, v halve rate; then the cause of a stopped lane.
-std::string verdict(const outcome& o) {
-  std::string out;
-  switch (o.kind) {
-    case outcome_kind::answered: out = "A"; break;
-    case outcome_kind::retry: out = "R"; break;
-    case outcome_kind::spill: out = "S"; break;
-    case outcome_kind::rejected: out = "D"; break;
-    case outcome_kind::lane_down: out = "L"; break;
-  }
-  if (o.quota_signal) out += 'q';
-  if (o.unhealthy) out += 'h';
-  if (o.counts_attempt) out += 'c';
-  if (o.in_doubt) out += 'd';
-  if (o.halve_rate) out += 'v';
-  switch (o.down) {
-    case down_cause::none: break;
-    case down_cause::auth: out += " auth"; break;
-    case down_cause::billing: out += " billing"; break;
-    case down_cause::missing_model: out += " model"; break;
-  }
-  return out;
-}
-
-outcome decode(provider_kind kind, int status, std::string body, std::string_view should_retry = {},
-               std::string_view url = "/v1/chat/completions") {
-  pool_config pool;
-  pool.provider = kind;
-  pool.endpoint = "https://example.com/v1";
-  call_result call;
-  call.written = true;
-  call.response.status = status;
-  call.response.body = std::move(body);
-  if (!should_retry.empty())
-    call.response.headers.emplace_back("x-should-retry", std::string(should_retry));
-  return make_provider(pool)->decode(url, call);
-}
 
 struct error_case {
   const char* name;
@@ -70,7 +29,7 @@ class provider_errors : public testing::TestWithParam<error_case> {};
 
 TEST_P(provider_errors, verdict_code_and_message) {
   const auto& c = GetParam();
-  const outcome o = decode(c.kind, c.status, c.body);
+  const outcome o = decode_reply(c.kind, c.status, c.body);
   EXPECT_EQ(verdict(o), c.verdict) << c.name;
   EXPECT_EQ(o.error_code, c.code) << c.name;
   EXPECT_NE(o.error_message.find(c.message_part), std::string::npos)
@@ -312,127 +271,6 @@ const auto case_name = [](const auto& info) {
 INSTANTIATE_TEST_SUITE_P(openai, provider_errors, testing::ValuesIn(openai_cases), case_name);
 INSTANTIATE_TEST_SUITE_P(azure, provider_errors, testing::ValuesIn(azure_cases), case_name);
 INSTANTIATE_TEST_SUITE_P(compatible, provider_errors, testing::ValuesIn(compatible_cases), case_name);
-
-TEST(provider_error_rules, only_429s_and_refusals_never_count_as_attempts) {
-  for (const auto& rule : error_rules()) {
-    if (rule.status_min == 429 && rule.status_max == 429) {
-      EXPECT_EQ(rule.traits & trait_counts, 0u);
-    }
-    const bool stops = (rule.actions & (act_stop_auth | act_stop_billing | act_stop_model)) != 0;
-    if (stops) {
-      EXPECT_EQ(rule.traits & (trait_counts | trait_in_doubt), 0u);
-    }
-  }
-}
-
-TEST(provider_error_rules, every_row_can_be_reached) {
-  // A row is dead when a report made to its own measure is taken by an earlier one.
-  for (const auto& rule : error_rules()) {
-    bool reached = false;
-    for (const error_source source : {from_openai, from_azure, from_compatible}) {
-      for (int status = std::max(rule.status_min, 100); status <= std::min(rule.status_max, 999);
-           ++status) {
-        error_report report;
-        report.status = status;
-        report.code = rule.code;
-        report.type = rule.type;
-        for (const char c : rule.message) report.message += c == '*' ? ' ' : c;
-        if (rule.traits & trait_over_limit) report.message = "Limit 10, Requested 11";
-        reached = reached || &rule_for(source, report) == &rule;
-      }
-    }
-    EXPECT_TRUE(reached) << rule.status_min << ' ' << rule.code << rule.type << rule.message;
-  }
-}
-
-TEST(provider_error_rules, every_report_has_a_verdict) {
-  for (const provider_kind kind : {openai, azure, local})
-    for (int status = 100; status < 1000; ++status) {
-      if (status >= 200 && status < 300) continue;
-      const outcome o = decode(kind, status, "");
-      EXPECT_NE(o.kind, outcome_kind::answered) << status;
-      EXPECT_EQ(o.error_code, "http_" + std::to_string(status));
-      EXPECT_EQ(o.in_doubt, status == 408 || status == 504 || status < 200 || status > 599) << status;
-      EXPECT_EQ(o.quota_signal, status == 429) << status;
-      if (status >= 500 && status < 600 && !(kind == local && status == 501)) {
-        EXPECT_TRUE(o.counts_attempt && o.unhealthy) << status;
-      }
-    }
-}
-
-TEST(provider_should_retry, header_is_obeyed) {
-  const char* bad = R"({"error":{"message":"m","type":"invalid_request_error","code":null}})";
-  EXPECT_EQ(verdict(decode(openai, 400, bad)), "D");
-  EXPECT_EQ(verdict(decode(openai, 400, bad, "true")), "Rc");
-  EXPECT_EQ(verdict(decode(openai, 404, "", "true")), "Rc");
-  EXPECT_EQ(verdict(decode(openai, 400, bad, "maybe")), "D");
-  EXPECT_EQ(verdict(decode(openai, 500, "")), "Rhc");
-  EXPECT_EQ(verdict(decode(openai, 500, "", "true")), "Rhc");
-  EXPECT_EQ(verdict(decode(openai, 500, "", "false")), "Shc");
-  EXPECT_EQ(verdict(decode(openai, 429, "", "false")), "Sq");
-  EXPECT_EQ(verdict(decode(openai, 504, "", "false")), "Shcd");
-}
-
-TEST(provider_should_retry, header_does_not_bring_back_what_cannot_succeed) {
-  const char* large =
-      R"({"error":{"message":"Request too large: Limit 10, Requested 11","code":"rate_limit_exceeded"}})";
-  EXPECT_EQ(verdict(decode(openai, 429, large, "true")), "S");
-  EXPECT_EQ(verdict(decode(openai, 401, "", "true")), "L auth");
-  const char* broke = R"({"error":{"message":"m","code":"insufficient_quota"}})";
-  EXPECT_EQ(verdict(decode(openai, 429, broke, "true")), "L billing");
-  EXPECT_EQ(verdict(decode(openai, 429, broke, "false")), "L billing");
-}
-
-TEST(provider_error_rules, limits_are_read_from_the_message) {
-  EXPECT_TRUE(requests_more_than_limit("Limit 30000, Requested 30601."));
-  EXPECT_FALSE(requests_more_than_limit("Limit 30000, Used 29999, Requested 2."));
-  EXPECT_FALSE(requests_more_than_limit("Limit 30000, Requested 30000."));
-  EXPECT_TRUE(requests_more_than_limit("REQUEST TOO LARGE"));
-  EXPECT_FALSE(requests_more_than_limit("Requested 5"));
-  EXPECT_FALSE(requests_more_than_limit("Limit "));
-  EXPECT_FALSE(requests_more_than_limit(""));
-  EXPECT_TRUE(requests_more_than_limit("limit: 1,000 requested: 99999999999999999999999999"));
-}
-
-struct transport_case {
-  transport_error error;
-  bool written;
-  const char* verdict;
-  const char* code;
-};
-
-TEST(provider_transport_errors, verdicts) {
-  const transport_case cases[] = {
-      {transport_error::connect, false, "Rh", "connect_failed"},
-      {transport_error::connect, true, "Rh", "connect_failed"},
-      {transport_error::tls, false, "Rh", "tls_failed"},
-      {transport_error::reset, true, "Rhcd", "connection_reset"},
-      {transport_error::reset, false, "Rh", "connection_reset"},
-      {transport_error::timed_out, true, "Rhcd", "timed_out"},
-      {transport_error::timed_out, false, "Rh", "timed_out"},
-      {transport_error::malformed, true, "Rhcd", "malformed_response"},
-      {transport_error::malformed, false, "Rh", "malformed_response"},
-      {transport_error::too_large, true, "Dd", "response_too_large"},
-      {transport_error::too_large, false, "D", "response_too_large"},
-      {transport_error::cancelled, true, "Rd", "cancelled"},
-      {transport_error::cancelled, false, "R", "cancelled"},
-  };
-  pool_config pool;
-  pool.endpoint = "https://example.com/v1";
-  const auto provider = make_provider(pool);
-  for (const auto& c : cases) {
-    call_result call;
-    call.error = c.error;
-    call.written = c.written;
-    const outcome bare = provider->decode("/v1/chat/completions", call);
-    EXPECT_EQ(verdict(bare), c.verdict) << c.code << c.written;
-    EXPECT_EQ(bare.error_code, c.code);
-    EXPECT_FALSE(bare.error_message.empty());
-    EXPECT_EQ(bare.status, 0);
-    call.detail = "peer said\nno";
-    EXPECT_EQ(provider->decode("/v1/chat/completions", call).error_message, "peer said no");
-  }
-}
 
 }  // namespace
 }  // namespace spillway

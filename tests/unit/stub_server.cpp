@@ -12,6 +12,7 @@
 
 #include <array>
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
@@ -75,13 +76,13 @@ int listen_on_loopback(int backlog, int& port) {
 server_identity server_identity::make(const std::string& subject_alt_name, bool expired) {
   const auto authority_key = make_key();
   server_identity id;
-  id.authority = make_certificate(authority_key.get(), "test authority", nullptr,
-                                  authority_key.get(), "basicConstraints", "critical,CA:TRUE",
-                                  false);
+  id.authority =
+      make_certificate(authority_key.get(), "test authority", nullptr, authority_key.get(),
+                       "basicConstraints", "critical,CA:TRUE", false);
   id.key = make_key();
-  id.certificate = make_certificate(id.key.get(), "test server", id.authority.get(),
-                                    authority_key.get(), "subjectAltName", subject_alt_name,
-                                    expired);
+  id.certificate =
+      make_certificate(id.key.get(), "test server", id.authority.get(), authority_key.get(),
+                       "subjectAltName", subject_alt_name, expired);
   return id;
 }
 
@@ -135,10 +136,9 @@ std::optional<std::string> peer::read_request() {
 
 void peer::send(std::string_view bytes) {
   while (!bytes.empty()) {
-    const auto n =
-        ssl_ ? static_cast<ssize_t>(
-                   SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())))
-             : ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const auto n = ssl_ ? static_cast<ssize_t>(
+                              SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())))
+                        : ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n <= 0) return;
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
@@ -265,8 +265,8 @@ void gathering_server::run() {
     for (const int ready : waiting) {
       std::string& r = clients[ready];
       const std::string body = "{\"n\":" + r.substr(r.find("\r\n\r\n") + 4) + "}";
-      const std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: " +
-                                 std::to_string(body.size()) + "\r\n\r\n" + body;
+      const std::string answer =
+          "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
       ::send(ready, answer.data(), answer.size(), MSG_NOSIGNAL);
       r.clear();
     }

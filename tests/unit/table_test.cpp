@@ -42,15 +42,21 @@ std::vector<std::string> lines_of(const std::string& text) {
 TEST(table, one_row_a_lane_and_a_total) {
   run_progress p;
   p.lanes = {lane("azure", "mini", 100), lane("openai", "gpt", 1)};
-  EXPECT_EQ(
-      render_table(p),
-      "                                    tokens                latency     spilled            maybe\n"
-      "pool/lane   prompts       in  cached     out     cost    p50    p95  429s   in  out  retries  billed  failed\n"
-      "------------------------------------------------------------------------------------------------------------\n"
-      "azure/mini    1,000  100,000  10,000  50,000  $0.1000  107ms  107ms   100  200  300      400     500     600\n"
-      "openai/gpt       10    1,000     100     500  $0.0010  107ms  107ms     1    2    3        4       5       6\n"
-      "------------------------------------------------------------------------------------------------------------\n"
-      "total         1,010  101,000  10,100  50,500  $0.1010  107ms  107ms   101  202  303      404     505     606\n");
+  EXPECT_EQ(render_table(p),
+            "                                      tokens                latency         spilled   "
+            "         maybe\n"
+            "pool/lane   prompts       in  cached     out     cost    p50    p95  429s   in  out  "
+            "retries  billed  failed\n"
+            "--------------------------------------------------------------------------------------"
+            "----------------------\n"
+            "azure/mini    1,000  100,000  10,000  50,000  $0.1000  107ms  107ms   100  200  300   "
+            "   400     500     600\n"
+            "openai/gpt       10    1,000     100     500  $0.0010  107ms  107ms     1    2    3   "
+            "     4       5       6\n"
+            "--------------------------------------------------------------------------------------"
+            "----------------------\n"
+            "total         1,010  101,000  10,100  50,500  $0.1010  107ms  107ms   101  202  303   "
+            "   404     505     606\n");
 }
 
 TEST(table, fits_the_columns_whatever_the_numbers) {
@@ -90,11 +96,12 @@ TEST(summary, tells_what_a_run_came_to) {
   p.budget = from_usd(200);
   p.resumed = 4'000;
   p.in_doubt_at_start = 12;
-  EXPECT_EQ(render_summary(p),
-            "Answered 9,990 of 10,000 prompts, 10 error rows (3 for invalid lines); cost $1.5000 of a "
-            "budget of $200.00; took 1m 03s.\n"
-            "Resumed: 4,000 were done before, 0 written answers adopted, 12 in flight when the last run "
-            "ended.\n");
+  EXPECT_EQ(
+      render_summary(p),
+      "Answered 9,990 of 10,000 prompts, 10 error rows (3 for invalid lines); cost $1.5000 of a "
+      "budget of $200.00; took 1m 03s.\n"
+      "Resumed: 4,000 were done before, 0 written answers adopted, 12 in flight when the last run "
+      "ended.\n");
 }
 
 TEST(format, numbers_and_money) {

@@ -14,8 +14,8 @@
 namespace spillway::test {
 
 inline time_point steady_now() {
-  return time_point(std::chrono::duration_cast<duration>(
-      std::chrono::steady_clock::now().time_since_epoch()));
+  return time_point(
+      std::chrono::duration_cast<duration>(std::chrono::steady_clock::now().time_since_epoch()));
 }
 
 /// One pool with `lanes` lanes of one model and a lane timeout far beyond any test.
@@ -28,9 +28,9 @@ inline pool_config pool_at(std::string endpoint, std::size_t lanes = 1) {
   return pool;
 }
 
-class harness {
+class transport_harness {
  public:
-  explicit harness(std::vector<pool_config> pools, const transport_limits& limits = {}) {
+  explicit transport_harness(std::vector<pool_config> pools, const transport_limits& limits = {}) {
     auto made = make_http_transport(pools, limits, &steady_now, [this](auto batch) {
       const std::lock_guard lock(mutex_);
       for (auto& r : batch) results_.push_back(std::move(r));
@@ -39,8 +39,8 @@ class harness {
     if (!made) throw std::runtime_error(made.error().message);
     transport_ = std::move(*made);
   }
-  explicit harness(pool_config pool, const transport_limits& limits = {})
-      : harness(std::vector<pool_config>{std::move(pool)}, limits) {}
+  explicit transport_harness(pool_config pool, const transport_limits& limits = {})
+      : transport_harness(std::vector<pool_config>{std::move(pool)}, limits) {}
 
   transport& operator*() { return *transport_; }
   transport* operator->() { return transport_.get(); }
@@ -64,8 +64,8 @@ class harness {
   /// The first `count` results in order of arrival; fails the test when they don't come.
   std::vector<call_result> wait(std::size_t count) {
     std::unique_lock lock(mutex_);
-    const bool came = changed_.wait_for(lock, std::chrono::seconds(30),
-                                        [&] { return results_.size() >= count; });
+    const bool came =
+        changed_.wait_for(lock, std::chrono::seconds(30), [&] { return results_.size() >= count; });
     EXPECT_TRUE(came) << results_.size() << " of " << count << " calls came back";
     auto copy = results_;
     copy.resize(count);  // indexing stays safe after a failure

@@ -17,8 +17,7 @@ using testing::Pair;
 
 // Answers every request with its own body.
 void echo(peer& p, int) {
-  while (auto request = p.read_request())
-    p.answer(request->substr(request->find("\r\n\r\n") + 4));
+  while (auto request = p.read_request()) p.answer(request->substr(request->find("\r\n\r\n") + 4));
 }
 
 /// Sends `answer` for every request, then closes when asked to.
@@ -38,12 +37,12 @@ TEST(transport, formats_the_request) {
     p.answer("{}");
     p.wait_closed();
   });
-  harness client(pool_at(server.endpoint()));
+  transport_harness client(pool_at(server.endpoint()));
   const auto result = client.one(7, "{\"a\":1}");
-  EXPECT_EQ(seen.get_future().get(), "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:" +
-                                         server.port() +
-                                         "\r\nContent-Length: 7\r\nContent-Type: "
-                                         "application/json\r\n\r\n{\"a\":1}");
+  EXPECT_EQ(seen.get_future().get(),
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:" + server.port() +
+                "\r\nContent-Length: 7\r\nContent-Type: "
+                "application/json\r\n\r\n{\"a\":1}");
   EXPECT_EQ(result.id, call_id(7));
   EXPECT_EQ(result.error, transport_error::none);
   EXPECT_TRUE(result.written);
@@ -57,7 +56,7 @@ TEST(transport, keeps_only_the_headers_adapters_read) {
   scripted_server server(always(
       "HTTP/1.1 429 Too Many Requests\r\nServer: x\r\nRetry-After: 3\r\nX-RateLimit-Limit-Tokens: "
       "9\r\nSet-Cookie: a=b\r\nX-Request-ID: r1\r\nContent-Length: 2\r\n\r\nno"));
-  harness client(pool_at(server.endpoint()));
+  transport_harness client(pool_at(server.endpoint()));
   const auto result = client.one();
   EXPECT_EQ(result.response.status, 429);
   EXPECT_THAT(result.response.headers,
@@ -68,7 +67,7 @@ TEST(transport, keeps_only_the_headers_adapters_read) {
 
 TEST(transport, reuses_one_connection_for_calls_one_after_another) {
   scripted_server server(&echo);
-  harness client(pool_at(server.endpoint()));
+  transport_harness client(pool_at(server.endpoint()));
   for (std::uint64_t id = 1; id <= 20; ++id)
     EXPECT_EQ(client.one(id).response.body, std::to_string(id));
   EXPECT_EQ(server.accepted(), 1);
@@ -76,7 +75,7 @@ TEST(transport, reuses_one_connection_for_calls_one_after_another) {
 
 TEST(transport, large_bodies_pass_both_ways) {
   scripted_server server(&echo);
-  harness client(pool_at(server.endpoint()));
+  transport_harness client(pool_at(server.endpoint()));
   std::string body(5u << 20, 'x');
   for (std::size_t i = 0; i < body.size(); i += 997) body[i] = static_cast<char>('a' + i % 26);
   const auto result = client.one(1, body);
@@ -85,10 +84,10 @@ TEST(transport, large_bodies_pass_both_ways) {
 }
 
 TEST(transport, reads_chunked_bodies_and_keeps_the_connection) {
-  scripted_server server(always(
-      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;ext=1\r\n "
-      "world\r\n0\r\nX-Trailer: 1\r\n\r\n"));
-  harness client(pool_at(server.endpoint()));
+  scripted_server server(
+      always("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;ext=1\r\n "
+             "world\r\n0\r\nX-Trailer: 1\r\n\r\n"));
+  transport_harness client(pool_at(server.endpoint()));
   EXPECT_EQ(client.one(1).response.body, "hello world");
   EXPECT_EQ(client.one(2).response.body, "hello world");
   EXPECT_EQ(server.accepted(), 1);
@@ -96,7 +95,7 @@ TEST(transport, reads_chunked_bodies_and_keeps_the_connection) {
 
 TEST(transport, reads_bodies_that_end_with_the_connection) {
   scripted_server server(always("HTTP/1.1 200 OK\r\n\r\nall of it", true));
-  harness client(pool_at(server.endpoint()));
+  transport_harness client(pool_at(server.endpoint()));
   EXPECT_EQ(client.one(1).response.body, "all of it");
   EXPECT_EQ(client.one(2).response.body, "all of it");
   EXPECT_EQ(server.accepted(), 2);
@@ -106,7 +105,7 @@ TEST(transport, skips_interim_responses) {
   scripted_server server(
       always("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX-Request-Id: "
              "early\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
-  harness client(pool_at(server.endpoint()));
+  transport_harness client(pool_at(server.endpoint()));
   const auto result = client.one();
   EXPECT_EQ(result.response.status, 200);
   EXPECT_EQ(result.response.body, "ok");
@@ -114,16 +113,16 @@ TEST(transport, skips_interim_responses) {
 }
 
 TEST(transport, follows_no_redirect) {
-  scripted_server server(always(
-      "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: "
-      "0\r\n\r\n"));
-  harness client(pool_at(server.endpoint()));
+  scripted_server server(
+      always("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: "
+             "0\r\n\r\n"));
+  transport_harness client(pool_at(server.endpoint()));
   EXPECT_EQ(client.one().response.status, 307);
 }
 
 TEST(transport, no_content_has_no_body) {
   scripted_server server(always("HTTP/1.1 204 No Content\r\n\r\n"));
-  harness client(pool_at(server.endpoint()));
+  transport_harness client(pool_at(server.endpoint()));
   EXPECT_EQ(client.one(1).response.status, 204);
   EXPECT_EQ(client.one(2).response.status, 204);
   EXPECT_EQ(server.accepted(), 1);
@@ -132,7 +131,7 @@ TEST(transport, no_content_has_no_body) {
 TEST(transport, honours_connection_close_and_old_http) {
   for (const char* head : {"HTTP/1.1 200 OK\r\nConnection: close\r\n", "HTTP/1.0 200 OK\r\n"}) {
     scripted_server server(always(std::string(head) + "Content-Length: 2\r\n\r\nok"));
-    harness client(pool_at(server.endpoint()));
+    transport_harness client(pool_at(server.endpoint()));
     EXPECT_EQ(client.one(1).response.body, "ok");
     EXPECT_EQ(client.one(2).response.body, "ok");
     EXPECT_EQ(server.accepted(), 2) << head;
@@ -141,7 +140,7 @@ TEST(transport, honours_connection_close_and_old_http) {
 
 TEST(transport, tries_every_address_of_a_name) {
   scripted_server server(&echo);  // IPv4 only; localhost may well be ::1 first
-  harness client(pool_at("http://localhost:" + server.port()));
+  transport_harness client(pool_at("http://localhost:" + server.port()));
   EXPECT_EQ(client.one(5).response.body, "5");
 }
 
@@ -151,7 +150,7 @@ TEST(transport, thousands_of_calls_are_in_flight_at_once) {
   gathering_server server(calls);
   auto pool = pool_at(server.endpoint());
   pool.connections = calls;
-  harness client(pool);
+  transport_harness client(pool);
   for (int round = 1; round <= 2; ++round) {
     client.send(0, calls);
     const auto results = client.wait(calls * static_cast<std::size_t>(round));
@@ -168,7 +167,8 @@ TEST(transport, pools_spread_over_threads_answer_independently) {
   gathering_server a(1), b(1), c(1);
   transport_limits limits;
   limits.threads = 2;
-  harness client({pool_at(a.endpoint()), pool_at(b.endpoint(), 2), pool_at(c.endpoint())}, limits);
+  transport_harness client({pool_at(a.endpoint()), pool_at(b.endpoint(), 2), pool_at(c.endpoint())},
+                           limits);
   for (std::uint32_t lane = 0; lane < 4; ++lane) client.send(lane * 100, 100, lane);
   for (const auto& r : client.wait(400)) EXPECT_EQ(r.error, transport_error::none) << r.detail;
   EXPECT_EQ(client.times_returned().size(), 400u);
@@ -179,7 +179,7 @@ TEST(transport, a_lane_never_runs_more_calls_than_its_concurrency) {
   auto pool = pool_at(server.endpoint());
   pool.connections = 8;
   pool.lanes[0].quota.concurrency = 2;
-  harness client(pool);
+  transport_harness client(pool);
   client.send(0, 20);
   for (const auto& r : client.wait(20)) EXPECT_EQ(r.error, transport_error::none) << r.detail;
   EXPECT_EQ(server.peak(), 2u);
@@ -189,7 +189,7 @@ TEST(transport, a_pool_never_opens_more_connections_than_allowed) {
   scripted_server server(&echo);
   auto pool = pool_at(server.endpoint(), 2);
   pool.connections = 3;
-  harness client(pool);
+  transport_harness client(pool);
   client.send(0, 50, 0);
   client.send(50, 50, 1);
   for (const auto& r : client.wait(100)) EXPECT_EQ(r.error, transport_error::none) << r.detail;
@@ -223,7 +223,7 @@ TEST(transport, lanes_take_turns_and_each_keeps_its_order) {
   scripted_server server(held.script());
   auto pool = pool_at(server.endpoint(), 2);
   pool.connections = 1;
-  harness client(pool);
+  transport_harness client(pool);
   client.send(0);
   held.arrived.get_future().wait();
   client.send(10, 3, 0);
@@ -238,7 +238,7 @@ TEST(transport, cancel_queued_gives_back_only_what_was_not_begun) {
   scripted_server server(held.script());
   auto pool = pool_at(server.endpoint());
   pool.connections = 1;
-  harness client(pool);
+  transport_harness client(pool);
   client.send(0);
   held.arrived.get_future().wait();
   client.send(1, 5);
@@ -259,7 +259,7 @@ TEST(transport, cancel_all_ends_calls_in_flight_and_says_which_were_sent) {
   scripted_server server(held.script());
   auto pool = pool_at(server.endpoint());
   pool.connections = 1;
-  harness client(pool);
+  transport_harness client(pool);
   client.send(0);
   held.arrived.get_future().wait();
   client.send(1, 5);
@@ -277,7 +277,7 @@ TEST(transport, destruction_gives_every_call_back_once) {
   scripted_server server(held.script());
   auto pool = pool_at(server.endpoint());
   pool.connections = 1;
-  harness client(pool);
+  transport_harness client(pool);
   client.send(0);
   held.arrived.get_future().wait();
   client.send(1, 50);
@@ -297,7 +297,7 @@ TEST(transport, an_idle_connection_is_closed_after_a_while) {
   });
   transport_limits limits;
   limits.idle_timeout = std::chrono::milliseconds(20);
-  harness client(pool_at(server.endpoint()), limits);
+  transport_harness client(pool_at(server.endpoint()), limits);
   EXPECT_EQ(client.one(1).error, transport_error::none);
   EXPECT_EQ(closed.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
   EXPECT_EQ(client.one(2).error, transport_error::none);

@@ -72,24 +72,41 @@ TEST(yaml_reader, wrong_values_name_what_was_expected) {
       {"k: \"5\"", [](yaml_map& m) { m.integer("k"); }, "found the quoted text \"5\""},
       {"k: [1]", [](yaml_map& m) { m.integer("k"); }, "expected an integer, found a list"},
       {"k:", [](yaml_map& m) { m.integer("k"); }, "expected an integer, found nothing"},
-      {"k: 0", [](yaml_map& m) { m.integer("k", {.min = 1}); }, "an integer of at least 1, found 0"},
+      {"k: 0", [](yaml_map& m) { m.integer("k", {.min = 1}); },
+       "an integer of at least 1, found 0"},
       {"k: nan", [](yaml_map& m) { m.number("k"); }, "expected a number, found nan"},
       {"k: inf", [](yaml_map& m) { m.number("k"); }, "expected a number, found inf"},
-      {"k: 1", [](yaml_map& m) { m.number("k", {0, 1, true}); },
+      {"k: 1",
+       [](yaml_map& m) {
+         m.number("k", {0, 1, true});
+       },
        "expected a number of at least 0 and below 1, found 1"},
       {"k: 10", [](yaml_map& m) { m.time("k"); }, "such as 250ms, 10s, 10m or 24h, found 10"},
-      {"k: 2h", [](yaml_map& m) { m.time("k", {1ms, 1h}); }, "from 1ms to 1h, found 2h"},
+      {"k: 2h",
+       [](yaml_map& m) {
+         m.time("k", {1ms, 1h});
+       },
+       "from 1ms to 1h, found 2h"},
       {"k: yes", [](yaml_map& m) { m.boolean("k"); }, "expected true or false, found yes"},
-      {"k: a", [](yaml_map& m) { m.strings("k"); }, "a list of texts such as [a, b], found a single"},
-      {"k: [a, {b: c}]", [](yaml_map& m) { m.strings("k"); }, "k[1]: expected a text, found a mapping"},
+      {"k: a", [](yaml_map& m) { m.strings("k"); },
+       "a list of texts such as [a, b], found a single"},
+      {"k: [a, {b: c}]", [](yaml_map& m) { m.strings("k"); },
+       "k[1]: expected a text, found a mapping"},
       {"k: a", [](yaml_map& m) { m.map("k"); }, "expected a mapping of keys, found a single value"},
       {"k: { a: b }", [](yaml_map& m) { m.maps("k"); }, "expected a list of mappings"},
-      {"k: [a]", [](yaml_map& m) { m.maps("k"); }, "k[0]: expected a mapping, found a single value"},
+      {"k: [a]", [](yaml_map& m) { m.maps("k"); },
+       "k[0]: expected a mapping, found a single value"},
       {"k: []", [](yaml_map& m) { m.maps("k", need::required); }, "at least one entry"},
       {"k: \"\"", [](yaml_map& m) { m.string("k"); }, "expected a text, found an empty one"},
-      {"k: rde", [](yaml_map& m) { m.choice<int>("k", {{"red", 1}, {"blue", 2}}); },
+      {"k: rde",
+       [](yaml_map& m) {
+         m.choice<int>("k", {{"red", 1}, {"blue", 2}});
+       },
        "expected one of red, blue, found rde; did you mean red?"},
-      {"k: green", [](yaml_map& m) { m.choice<int>("k", {{"red", 1}}, {"green"}); },
+      {"k: green",
+       [](yaml_map& m) {
+         m.choice<int>("k", {{"red", 1}}, {"green"});
+       },
        "green is not supported yet; expected red"},
       {"k: 1", [](yaml_map& m) { m.unsupported("k", "use j"); }, "not supported yet: use j"},
   };
@@ -106,13 +123,17 @@ TEST(yaml_reader, wrong_values_name_what_was_expected) {
 
 TEST(yaml_reader, unknown_keys_suggest_near_names) {
   const std::pair<const char*, const char*> cases[] = {
-      {"edpoint: 1", "endpoint"}, {"endpiont: 1", "endpoint"}, {"Endpoint: 1", "endpoint"},
-      {"max-output-tokens: 1", "max_output_tokens"}, {"rmp: 1", "rpm"}};
+      {"edpoint: 1", "endpoint"},
+      {"endpiont: 1", "endpoint"},
+      {"Endpoint: 1", "endpoint"},
+      {"max-output-tokens: 1", "max_output_tokens"},
+      {"rmp: 1", "rpm"}};
   for (const auto& [text, name] : cases) {
     auto doc = parsed(text);
     auto root = doc.root();
     for (const char* known : {"endpoint", "max_output_tokens", "rpm", "name"}) root.string(known);
-    EXPECT_THAT(problems_of(doc), HasSubstr("unknown key; did you mean " + std::string(name) + "?"));
+    EXPECT_THAT(problems_of(doc),
+                HasSubstr("unknown key; did you mean " + std::string(name) + "?"));
   }
 }
 
@@ -123,7 +144,7 @@ TEST(yaml_reader, unknown_keys_are_found_inside_maps_and_lists_with_their_path) 
     if (auto inner = item.map("inner")) inner->integer("x");
   }
   EXPECT_EQ(problems_of(doc),
-            "f.yaml:4: list[1].b: unknown key; did you mean a?\n"
+            "f.yaml:4: list[1].b: unknown key; expected one of a, inner\n"
             "f.yaml:6: list[1].inner.zzzzzz: unknown key; expected one of x");
 }
 
@@ -138,8 +159,8 @@ TEST(yaml_reader, broken_documents_say_where_and_nothing_else) {
   const struct {
     const char* text;
     int line;
-  } cases[] = {{"a: [1\nb: 2", 2}, {"a: 1\n b: 2", 2}, {"a: *nowhere", 1}, {"", 1}, {"- a", 1},
-               {"just text", 1}, {"a:\n\t- b", 2}};
+  } cases[] = {{"a: [1\nb: 2", 2}, {"a: 1\n b: 2", 2}, {"a: *nowhere", 1}, {"", 1},
+               {"- a", 1},         {"just text", 1},   {"a:\n\t- b", 2}};
   for (const auto& c : cases) {
     auto doc = parsed(c.text);
     auto root = doc.root();

@@ -59,8 +59,8 @@ result<std::string> read_secret(const secret_ref& ref) {
   auto value = ref.from == secret_ref::source::env ? read_env(ref) : read_file(ref);
   if (!value) return value;
   if (value->empty()) return bad_secret(ref, "is empty");
-  const bool printable = std::all_of(value->begin(), value->end(),
-                                     [](char c) { return c >= ' ' && c <= '~'; });
+  const bool printable =
+      std::all_of(value->begin(), value->end(), [](char c) { return c >= ' ' && c <= '~'; });
   if (!printable || value->front() == ' ' || value->back() == ' ')
     return bad_secret(ref,
                       "holds characters a header cannot carry (line breaks, control or non-ASCII "
@@ -77,9 +77,9 @@ result<std::unique_ptr<authenticator>> make_authenticator(const pool_config& poo
   const auto url = parse_endpoint(pool.endpoint);
   if (!url) return url.error().within(context);
   if (!url->tls && !url->is_loopback())
-    return failure{failure_kind::usage,
-                   context + ": a key is not sent over plain HTTP to " + url->host +
-                       ": use an https:// endpoint, or remove auth.api_key"};
+    return failure{failure_kind::usage, context + ": a key is not sent over plain HTTP to " +
+                                            url->host +
+                                            ": use an https:// endpoint, or remove auth.api_key"};
   auto secret = read_secret(*pool.api_key);
   if (!secret) return secret.error().within(context);
 

@@ -118,7 +118,7 @@ constexpr transport_rule transport_table[] = {
     {transport_error::tls, false, "tls_failed", "no TLS session", outcome_kind::retry, H, 0},
     {transport_error::reset, true, "connection_reset", "the connection ended before the answer did",
      outcome_kind::retry, H, counts | doubt},
-    {transport_error::reset, false, "connection_reset", "the connection ended before the request left",
+    {transport_error::reset, false, "connection_reset", "the connection ended before sending",
      outcome_kind::retry, H, 0},
     {transport_error::timed_out, true, "timed_out", "no answer within the lane's timeout",
      outcome_kind::retry, H, counts | doubt},
@@ -163,7 +163,8 @@ std::optional<std::int64_t> number_after(std::string_view text, std::string_view
 bool matches(const error_rule& rule, error_source source, const error_report& report) {
   if ((rule.sources & source) == 0) return false;
   if (report.status < rule.status_min || report.status > rule.status_max) return false;
-  if (!rule.code.empty() && rule.code != report.code && rule.code != report.inner_code) return false;
+  const bool same_code = rule.code == report.code || rule.code == report.inner_code;
+  if (!rule.code.empty() && !same_code) return false;
   if (!rule.type.empty() && rule.type != report.type) return false;
   if (!rule.message.empty() && !contains_like(report.message, rule.message)) return false;
   return (rule.traits & trait_over_limit) == 0 || requests_more_than_limit(report.message);

@@ -100,7 +100,7 @@ std::optional<duration> parse_reset(std::string_view text) {
 }
 
 std::optional<time_point> parse_http_date(std::string_view text) {
-  // All three forms have a weekday, which is not checked, then day, month, year, time in some order.
+  // All three forms: a weekday, which is not checked, then day, month, year, time in some order.
   std::array<std::string_view, 6> word;
   std::size_t words = 0;
   for (std::size_t i = 0; i < text.size();) {

@@ -100,7 +100,7 @@ std::string pair_surrogates(std::string_view json) {
 }
 
 std::string one_line(std::string_view text, std::size_t bytes_max) {
-  // Characters beyond the cut are never looked at: a body of megabytes costs no more than a short one.
+  // Nothing beyond the cut is looked at: a body of megabytes costs no more than a short one.
   std::string out;
   bool gap = false;
   for (std::size_t i = 0; i < text.size();) {

@@ -14,14 +14,14 @@ namespace spillway::simulated {
 namespace {
 
 constexpr std::array<std::string_view, 64> words{
-    "the",     "order",   "of",      "each",   "item",    "shows",   "a",       "clear",
-    "total",   "for",     "this",    "month",  "and",     "its",     "value",   "is",
-    "known",   "from",    "record",  "where",  "customer", "asked",  "about",   "delivery",
-    "date",    "with",    "price",   "in",     "list",    "that",    "we",      "can",
-    "check",   "first",   "then",    "add",    "both",    "parts",   "to",      "get",
-    "result",  "which",   "gives",   "number", "same",    "as",      "before",  "so",
-    "answer",  "must",    "be",      "short",  "because", "every",   "line",    "counts",
-    "once",    "only",    "after",   "review", "summary", "names",   "class",   "positive"};
+    "the",    "order", "of",     "each",   "item",     "shows", "a",      "clear",
+    "total",  "for",   "this",   "month",  "and",      "its",   "value",  "is",
+    "known",  "from",  "record", "where",  "customer", "asked", "about",  "delivery",
+    "date",   "with",  "price",  "in",     "list",     "that",  "we",     "can",
+    "check",  "first", "then",   "add",    "both",     "parts", "to",     "get",
+    "result", "which", "gives",  "number", "same",     "as",    "before", "so",
+    "answer", "must",  "be",     "short",  "because",  "every", "line",   "counts",
+    "once",   "only",  "after",  "review", "summary",  "names", "class",  "positive"};
 
 constexpr std::int64_t dimensions_default = 8;
 constexpr std::int64_t dimensions_max = 4096;
@@ -82,7 +82,8 @@ void append_text(const call_facts& call, std::int64_t tokens, std::int64_t choic
 }
 
 void append_embedding(std::uint64_t input, std::int64_t dimensions, bool base64, std::string& out) {
-  const std::int64_t n = dimensions == 0 ? dimensions_default : std::min(dimensions, dimensions_max);
+  const std::int64_t n =
+      dimensions == 0 ? dimensions_default : std::min(dimensions, dimensions_max);
   out += base64 ? '"' : '[';
   std::string bytes;
   for (std::int64_t i = 0; i < n; ++i) {

@@ -122,8 +122,10 @@ bool walk_inputs(json::value value, text_sum& sum, std::vector<std::uint64_t>& i
     sum.bytes += one.bytes;
     sum.tokens += one.tokens;
     sum.hash = mix(sum.hash, one.hash);
-    if (inner_type == json::json_type::number) token_ids = true;
-    else inputs.push_back(one.hash);
+    if (inner_type == json::json_type::number)
+      token_ids = true;
+    else
+      inputs.push_back(one.hash);
   }
   if (token_ids) inputs.assign(1, sum.hash);
   return true;

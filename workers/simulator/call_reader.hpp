@@ -15,14 +15,14 @@ enum class call_kind : std::uint8_t { chat, responses, embeddings };
 
 struct call_facts {
   call_kind kind = call_kind::chat;
-  std::string_view model;         ///< valid until the reader reads again
-  std::string_view marker;        ///< X of the first [[id:X]], as it stands in the JSON text
-  std::uint64_t id = 0;           ///< hash of the marker, or else of the messages or input
-  std::int64_t input_tokens = 0;  ///< text bytes / 4, some more for each message and image
-  std::int64_t max_output = 0;    ///< what the prompt allows one choice; 0 = it does not say
-  std::int64_t choices = 1;       ///< n
-  std::int64_t dimensions = 0;    ///< of embeddings; 0 = it does not say
-  bool base64 = false;            ///< encoding_format
+  std::string_view model;             ///< valid until the reader reads again
+  std::string_view marker;            ///< X of the first [[id:X]], as it stands in the JSON text
+  std::uint64_t id = 0;               ///< hash of the marker, or else of the messages or input
+  std::int64_t input_tokens = 0;      ///< text bytes / 4, some more for each message and image
+  std::int64_t max_output = 0;        ///< what the prompt allows one choice; 0 = it does not say
+  std::int64_t choices = 1;           ///< n
+  std::int64_t dimensions = 0;        ///< of embeddings; 0 = it does not say
+  bool base64 = false;                ///< encoding_format
   std::vector<std::uint64_t> inputs;  ///< a hash for each text to embed
 };
 

@@ -69,7 +69,8 @@ duration latency_of(const latency_config& latency, std::uint64_t seed, std::uint
   const double v = unit_interval(mix(first));
   const double normal = std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
   const double ns = static_cast<double>(latency.median.count()) * std::exp(latency.sigma * normal);
-  return duration(static_cast<std::int64_t>(std::min(ns, static_cast<double>(latency_max.count()))));
+  return duration(
+      static_cast<std::int64_t>(std::min(ns, static_cast<double>(latency_max.count()))));
 }
 
 }  // namespace spillway::simulated

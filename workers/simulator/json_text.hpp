@@ -10,7 +10,7 @@
 namespace spillway::simulated {
 
 template <class T>
-  requires std::integral<T> || std::floating_point<T>
+requires std::integral<T> || std::floating_point<T>
 void append_number(T value, std::string& out) {
   char digits[32];
   const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;

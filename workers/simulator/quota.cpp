@@ -61,7 +61,8 @@ std::int64_t bucket::limit() const {
 
 std::int64_t bucket::remaining() const {
   if (level_ <= 0 || capacity() <= 0) return 0;
-  return static_cast<std::int64_t>(static_cast<double>(limit()) * (level_ / capacity()) + tolerance);
+  return static_cast<std::int64_t>(static_cast<double>(limit()) * (level_ / capacity()) +
+                                   tolerance);
 }
 
 duration bucket::reset() const {
@@ -101,7 +102,8 @@ void quota_book::count_arrival(time_point now, std::int64_t charge) {
   if (request_window_) {
     request_window_->advance(now);
     request_window_->add(1);
-    over |= static_cast<double>(request_window_->sum()) > 1.01 * static_cast<double>(*spec_.rpm) + 1;
+    over |=
+        static_cast<double>(request_window_->sum()) > 1.01 * static_cast<double>(*spec_.rpm) + 1;
   }
   if (token_window_) {
     token_window_->advance(now);

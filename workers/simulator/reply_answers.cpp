@@ -36,8 +36,8 @@ void append_chat_choice(const reply_context& c, const call_facts& call, const an
       break;
     case provider_kind::openai_compatible:
       append(out, R"(","refusal":null,"annotations":null,"audio":null,"function_call":null,)",
-             R"("tool_calls":[],"reasoning_content":null},"logprobs":null,"finish_reason":")", reason,
-             R"(","stop_reason":null,"token_ids":null})");
+             R"("tool_calls":[],"reasoning_content":null},"logprobs":null,"finish_reason":")",
+             reason, R"(","stop_reason":null,"token_ids":null})");
       break;
   }
 }
@@ -90,12 +90,14 @@ void append_response(const reply_context& c, const call_facts& call, const answe
   const std::string_view status = size.cut ? "incomplete" : "completed";
   out += R"({"id":)";
   append_id("resp_", c, out);
-  append(out, R"(,"object":"response","created_at":)", unix_seconds(c.now), R"(,"status":")", status,
-         R"(","background":false,"error":null,"incomplete_details":)",
+  append(out, R"(,"object":"response","created_at":)", unix_seconds(c.now), R"(,"status":")",
+         status, R"(","background":false,"error":null,"incomplete_details":)",
          size.cut ? R"({"reason":"max_output_tokens"})" : "null",
          R"(,"instructions":null,"max_output_tokens":)");
-  if (call.max_output > 0) append_number(call.max_output, out);
-  else out += "null";
+  if (call.max_output > 0)
+    append_number(call.max_output, out);
+  else
+    out += "null";
   out += R"(,"max_tool_calls":null,"model":)";
   append_quoted(call.model, out);
   out += R"(,"output":[{"id":)";
@@ -103,15 +105,16 @@ void append_response(const reply_context& c, const call_facts& call, const answe
   append(out, R"(,"type":"message","status":")", status,
          R"(","content":[{"type":"output_text","annotations":[],"logprobs":[],"text":")");
   append_text(call, size.output_each, 0, out);
-  append(out, R"("}],"role":"assistant"}],"parallel_tool_calls":true,"previous_response_id":null,)",
-         R"("prompt_cache_key":null,"reasoning":{"effort":null,"summary":null},)",
-         R"("safety_identifier":null,"service_tier":"default","store":false,"temperature":1.0,)",
-         R"("text":{"format":{"type":"text"},"verbosity":"medium"},"tool_choice":"auto","tools":[],)",
-         R"("top_logprobs":0,"top_p":1.0,"truncation":"disabled","usage":{"input_tokens":)",
-         size.input, R"(,"input_tokens_details":{"cached_tokens":)", size.cached,
-         R"(},"output_tokens":)", size.output,
-         R"(,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":)",
-         size.input + size.output, R"(},"user":null,"metadata":{}})");
+  append(
+      out, R"("}],"role":"assistant"}],"parallel_tool_calls":true,"previous_response_id":null,)",
+      R"("prompt_cache_key":null,"reasoning":{"effort":null,"summary":null},)",
+      R"("safety_identifier":null,"service_tier":"default","store":false,"temperature":1.0,)",
+      R"("text":{"format":{"type":"text"},"verbosity":"medium"},"tool_choice":"auto","tools":[],)",
+      R"("top_logprobs":0,"top_p":1.0,"truncation":"disabled","usage":{"input_tokens":)",
+      size.input, R"(,"input_tokens_details":{"cached_tokens":)", size.cached,
+      R"(},"output_tokens":)", size.output,
+      R"(,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":)",
+      size.input + size.output, R"(},"user":null,"metadata":{}})");
 }
 
 void append_embeddings(const call_facts& call, const answer_size& size, std::string& out) {
@@ -145,7 +148,8 @@ void append_models(const reply_context& c, std::string& out) {
   for (std::size_t i = 0; i < c.pool.models.size(); ++i) {
     append(out, i > 0 ? "," : "", R"({"id":)");
     append_quoted(c.pool.models[i], out);
-    append(out, R"(,"object":"model","created":)", unix_seconds(c.now), R"(,"owned_by":"simulator"})");
+    append(out, R"(,"object":"model","created":)", unix_seconds(c.now),
+           R"(,"owned_by":"simulator"})");
   }
   out += "]}";
   frame.finish();

@@ -63,8 +63,10 @@ usual_error usual(provider_kind provider, int status) {
 }
 
 void append_or_null(std::string_view text, std::string& out) {
-  if (text.empty()) out += "null";
-  else append_quoted(text, out);
+  if (text.empty())
+    out += "null";
+  else
+    append_quoted(text, out);
 }
 
 void append_error_body(provider_kind provider, const error_reply& e, std::string& out) {
@@ -74,7 +76,8 @@ void append_error_body(provider_kind provider, const error_reply& e, std::string
   const bool own = !e.message.empty() || !e.code.empty();
   const std::string_view code = own ? e.code : known.code;
   const std::string_view message = e.message.empty() ? known.message : e.message;
-  const std::string_view type = e.type.empty() ? known.type : e.type;
+  std::string_view type = e.type.empty() ? known.type : e.type;
+  if (e.type.empty() && e.status == 429 && !e.code.empty()) type = e.code;  // insufficient_quota
   switch (provider) {
     case provider_kind::openai:
       out += R"({"error":{"message":)";
@@ -106,8 +109,10 @@ void append_error_body(provider_kind provider, const error_reply& e, std::string
       out += R"(,"param":)";
       append_or_null(e.param, out);
       out += R"(,"code":)";
-      if (code.empty()) append_number(e.status, out);
-      else append_quoted(code, out);
+      if (code.empty())
+        append_number(e.status, out);
+      else
+        append_quoted(code, out);
       out += "}}";
       return;
   }
@@ -127,9 +132,9 @@ void append_openai_numbers(const reply_context& c, const grant& g, std::string& 
   const bool by_tokens = g.refused_by != limit_kind::requests;
   const auto& state = by_tokens ? c.rates.tokens : c.rates.requests;
   const allowance a = state.value_or(allowance{});
-  append(out, by_tokens ? "tokens per min (TPM): Limit " : "requests per min (RPM): Limit ", a.limit);
-  if (g.refused_by != limit_kind::request_too_large)
-    append(out, ", Used ", a.limit - a.remaining);
+  append(out, by_tokens ? "tokens per min (TPM): Limit " : "requests per min (RPM): Limit ",
+         a.limit);
+  if (g.refused_by != limit_kind::request_too_large) append(out, ", Used ", a.limit - a.remaining);
   append(out, ", Requested ", by_tokens ? g.charge : 1, ". ");
 }
 
@@ -141,8 +146,10 @@ std::string openai_refusal(const reply_context& c, const call_facts& call, const
     m += "The input or output tokens must be reduced in order to run successfully. ";
   } else {
     append(m, "Rate limit reached for ", call.model, " in organization org-simulated on ");
-    if (g.refused_by == limit_kind::concurrency) m += "concurrent requests. ";
-    else append_openai_numbers(c, g, m);
+    if (g.refused_by == limit_kind::concurrency)
+      m += "concurrent requests. ";
+    else
+      append_openai_numbers(c, g, m);
     m += "Please try again in ";
     append_go_duration(g.wait, m);
     m += ". ";
@@ -173,8 +180,8 @@ void append_error(const reply_context& c, const error_reply& e, std::string& out
 
 void append_refusal(const reply_context& c, const call_facts& call, const grant& g,
                     std::string& out) {
-  error_reply e{.status = 429, .code = {}, .message = {}, .type = {}, .param = {},
-                .retry_after = g.wait};
+  error_reply e{
+      .status = 429, .code = {}, .message = {}, .type = {}, .param = {}, .retry_after = g.wait};
   switch (c.pool.provider) {
     case provider_kind::openai:
       e.code = "rate_limit_exceeded";
@@ -204,8 +211,9 @@ error_reply bad_key_error(provider_kind provider, bool key_given) {
   e.status = 401;
   if (provider == provider_kind::openai && !key_given) {
     e.type = "invalid_request_error";
-    e.message = "You didn't provide an API key. You need to provide your API key in an "
-                "Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).";
+    e.message =
+        "You didn't provide an API key. You need to provide your API key in an "
+        "Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).";
   }
   return e;
 }
@@ -216,8 +224,10 @@ error_reply missing_model_error(provider_kind provider, std::string_view model) 
   if (provider == provider_kind::azure_openai) return e;
   e.message.append("The model `").append(model).append("` does not exist");
   e.message += provider == provider_kind::openai ? " or you do not have access to it." : ".";
-  if (provider == provider_kind::openai) e.code = "model_not_found";
-  else e.param = "model";
+  if (provider == provider_kind::openai)
+    e.code = "model_not_found";
+  else
+    e.param = "model";
   return e;
 }
 
@@ -237,8 +247,9 @@ error_reply unknown_path_error(provider_kind provider, std::string_view method,
     case provider_kind::openai:
       e.code = "unknown_url";
       e.message.append("Unknown request URL: ").append(method).append(" ").append(path);
-      e.message += ". Please check the URL for typos, or see the docs at "
-                   "https://platform.openai.com/docs/api-reference/.";
+      e.message +=
+          ". Please check the URL for typos, or see the docs at "
+          "https://platform.openai.com/docs/api-reference/.";
       break;
     case provider_kind::azure_openai:
       e.code = "404";

@@ -10,15 +10,18 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::string_view length_room = "          ";  // ten digits, blanks before them are allowed
+constexpr std::string_view length_room =
+    "          ";  // ten digits, blanks before them are allowed
 
 std::int64_t rounded_up(duration d, duration unit) { return (d + unit - 1ns) / unit; }
 
 void append_allowance(std::string_view unit, const allowance& a, bool azure, std::string& out) {
   append(out, "x-ratelimit-limit-", unit, ": ", a.limit, "\r\nx-ratelimit-remaining-", unit, ": ",
          a.remaining, "\r\nx-ratelimit-reset-", unit, ": ");
-  if (azure) append_number(rounded_up(a.reset, 1s), out);
-  else append_go_duration(a.reset, out);
+  if (azure)
+    append_number(rounded_up(a.reset, 1s), out);
+  else
+    append_go_duration(a.reset, out);
   out += "\r\n";
 }
 

@@ -26,8 +26,10 @@ bool is_loopback_address(std::string_view host) {
   if (!host.starts_with("127.")) return false;
   int dots = 0;
   for (const char c : host) {
-    if (c == '.') ++dots;
-    else if (c < '0' || c > '9') return false;
+    if (c == '.')
+      ++dots;
+    else if (c < '0' || c > '9')
+      return false;
   }
   return dots == 3;
 }
@@ -77,7 +79,8 @@ quota_spec read_quota(yaml_map quota) {
   q.rpm = quota.integer("rpm", positive);
   q.tpm = quota.integer("tpm", positive);
   q.concurrency = quota.integer("concurrency", positive);
-  q.burst = quota.time("burst", {.min = std::chrono::milliseconds(1), .max = std::chrono::hours(1)});
+  q.burst =
+      quota.time("burst", {.min = std::chrono::milliseconds(1), .max = std::chrono::hours(1)});
   return q;
 }
 
@@ -143,7 +146,8 @@ pool_spec read_pool(yaml_map pool) {
   pool_spec p;
   p.name = pool.string("name", need::required).value_or("");
   if (!p.name.empty() && !is_path_segment(p.name))
-    pool.problem("name", "expected letters, digits, '-', '_' and '.', not starting with '_' or '.'");
+    pool.problem("name",
+                 "expected letters, digits, '-', '_' and '.', not starting with '_' or '.'");
   p.provider = pool.choice<provider_kind>("provider",
                                           {{"openai", provider_kind::openai},
                                            {"azure-openai", provider_kind::azure_openai},
@@ -170,10 +174,12 @@ result<simulator_config> parse_simulator_config(std::string_view text, std::stri
   yaml_map root = document.root();
   simulator_config config;
   if (const auto listen = root.string("listen"); listen && !read_listen(*listen, config))
-    root.problem("listen", "expected a loopback address and port such as 127.0.0.1:0; the "
-                           "simulator serves this machine only");
+    root.problem("listen",
+                 "expected a loopback address and port such as 127.0.0.1:0; the "
+                 "simulator serves this machine only");
   config.seed = static_cast<std::uint64_t>(root.integer("seed", {.min = 0}).value_or(1));
-  config.threads = static_cast<unsigned>(root.integer("threads", {.min = 1, .max = 64}).value_or(1));
+  config.threads =
+      static_cast<unsigned>(root.integer("threads", {.min = 1, .max = 64}).value_or(1));
   if (auto tls = root.map("tls")) {
     tls_files files;
     files.cert_file = tls->string("cert_file", need::required).value_or("");

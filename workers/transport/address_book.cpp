@@ -35,8 +35,10 @@ void address_book::lookup_done(const error_code& ec, const resolver::results_typ
   error_.clear();
   addresses_.clear();
   for (const auto& entry : results) addresses_.push_back(entry.endpoint());
-  if (ec) error_ = "cannot resolve " + host_ + ": " + ec.message();
-  else if (addresses_.empty()) error_ = "cannot resolve " + host_ + ": it has no address";
+  if (ec)
+    error_ = "cannot resolve " + host_ + ": " + ec.message();
+  else if (addresses_.empty())
+    error_ = "cannot resolve " + host_ + ": it has no address";
   const auto waiters = std::exchange(waiters_, {});
   for (wakeup* waiter : waiters) waiter->wake();
 }

@@ -96,8 +96,10 @@ task<> connection::exchange() {
     if (s != step::failed && sent_ < request_size()) co_await write_rest();
     // A server may answer and close before it has read everything: the answer counts.
     if (anything_written()) {
-      if (tls_) state = co_await receive_tls();
-      else state = co_await receive();
+      if (tls_)
+        state = co_await receive_tls();
+      else
+        state = co_await receive();
     }
   }
   finish_exchange(state);
@@ -118,7 +120,8 @@ void connection::begin_exchange() {
   body_in_head_ = 0;
   if (tls_) {
     // One record instead of two for all but large bodies.
-    body_in_head_ = std::min(body.size(), tls_record_bytes - std::min(tls_record_bytes, head_.size()));
+    body_in_head_ =
+        std::min(body.size(), tls_record_bytes - std::min(tls_record_bytes, head_.size()));
     head_.append(body, 0, body_in_head_);
     tls_sent_before_ = tls_->bytes_sent();
   }
@@ -153,8 +156,8 @@ connection::step connection::write_some() {
   if (tls_) {
     std::size_t put = 0;
     const char* data = head_left > 0 ? head_.data() + sent_ : body.data() + body_at;
-    const step s = step_of(
-        tls_->write(data, head_left > 0 ? head_left : body.size() - body_at, put));
+    const step s =
+        step_of(tls_->write(data, head_left > 0 ? head_left : body.size() - body_at, put));
     sent_ += put;
     if (s == step::failed || s == step::closed) {
       io_error_ = tls_->error();
@@ -190,13 +193,16 @@ task<> connection::write_rest() {
 task<reading> connection::receive() {
   for (;;) {
     const auto space = reader_.space();
-    const auto read = co_await socket_.async_read_some(asio::buffer(space.data(), space.size()),
-                                                       no_throw);
+    const auto read =
+        co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), no_throw);
     const error_code& ec = std::get<0>(read);
     reading state = reading::need_more;
-    if (!ec) state = reader_.fill(std::get<1>(read));
-    else if (ec == asio::error::eof) state = reader_.eof();
-    else state = receive_failed(ec.message());
+    if (!ec)
+      state = reader_.fill(std::get<1>(read));
+    else if (ec == asio::error::eof)
+      state = reader_.eof();
+    else
+      state = receive_failed(ec.message());
     if (state != reading::need_more) co_return state;
   }
 }
@@ -248,7 +254,9 @@ void connection::fill_error() {
     result_.error = transport_error::timed_out;
     result_.detail = where + "no complete response within " +
                      std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                        pool_.timeout(assigned_.lane)).count()) + " ms";
+                                        pool_.timeout(assigned_.lane))
+                                        .count()) +
+                     " ms";
   } else if (stopped()) {
     result_.error = transport_error::cancelled;
     result_.detail = where + "cancelled";

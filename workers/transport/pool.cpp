@@ -35,8 +35,10 @@ duration pool::shortest_timeout() const {
 void pool::submit(std::uint32_t lane_index, std::vector<outgoing_call> calls, time_point at) {
   for (outgoing_call& call : calls) {
     waiting_call waiting{std::move(call), at};
-    if (closed_) return_unsent(std::move(waiting), transport_error::cancelled, "shutting down");
-    else lanes_[lane_index].ready.push_back(std::move(waiting));
+    if (closed_)
+      return_unsent(std::move(waiting), transport_error::cancelled, "shutting down");
+    else
+      lanes_[lane_index].ready.push_back(std::move(waiting));
   }
   dispatch();
 }
@@ -125,8 +127,10 @@ void pool::dispatch() {
     // The one used last is the most likely to be still open, and lets the others grow old.
     connection* idle = parked_.back();
     parked_.pop_back();
-    if (!idle->still_open()) idle->abort(transport_error::reset);
-    else if (take(next)) idle->give(std::move(next));
+    if (!idle->still_open())
+      idle->abort(transport_error::reset);
+    else if (take(next))
+      idle->give(std::move(next));
   }
   if (closed_) return;
   // A connection under way will take a call, so it counts as the answer to one.

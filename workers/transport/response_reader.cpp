@@ -27,8 +27,8 @@ struct response_reader::parser final : http::basic_parser<false> {
   parser(http_response& into, const transport_limits& limits)
       : response(into), body_bytes_max(limits.response_bytes_max) {
     eager(true);
-    header_limit(static_cast<std::uint32_t>(
-        std::min<std::size_t>(limits.header_bytes_max, UINT32_MAX)));
+    header_limit(
+        static_cast<std::uint32_t>(std::min<std::size_t>(limits.header_bytes_max, UINT32_MAX)));
     body_limit(limits.response_bytes_max);
   }
 
@@ -71,8 +71,7 @@ struct response_reader::parser final : http::basic_parser<false> {
 };
 
 struct response_reader::slot {
-  explicit slot(const transport_limits& l)
-      : limits(l), buffer(l.header_bytes_max + read_bytes) {}
+  explicit slot(const transport_limits& l) : limits(l), buffer(l.header_bytes_max + read_bytes) {}
   transport_limits limits;
   boost::beast::flat_buffer buffer;
   std::optional<parser> current;

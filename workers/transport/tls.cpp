@@ -40,6 +40,7 @@ const char* verify_hint(long verdict) {
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE:  // a CA of the same name with another key
       return "set the pool's tls.ca_file to the CA certificate that signed it";
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
@@ -59,36 +60,37 @@ void openssl_free::operator()(ssl_session_st* p) const { SSL_SESSION_free(p); }
 
 // A BIO on the socket: OpenSSL's own would raise SIGPIPE on a closed connection.
 struct tls_bio {
-  static tls_session& session_of(BIO* bio) {
-    return *static_cast<tls_session*>(BIO_get_data(bio));
-  }
+  static tls_session& session_of(BIO* bio) { return *static_cast<tls_session*>(BIO_get_data(bio)); }
 
   static int write(BIO* bio, const char* data, int size) {
     tls_session& session = session_of(bio);
     BIO_clear_retry_flags(bio);
-    const ssize_t n = ::send(session.socket_, data, static_cast<std::size_t>(size),
-                             MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t n =
+        ::send(session.socket_, data, static_cast<std::size_t>(size), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n >= 0) {
       session.bytes_sent_ += static_cast<std::uint64_t>(n);
       return static_cast<int>(n);
     }
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) BIO_set_retry_write(bio);
-    else session.socket_errno_ = errno;
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+      BIO_set_retry_write(bio);
+    else
+      session.socket_errno_ = errno;
     return -1;
   }
 
   static int read(BIO* bio, char* data, int size) {
     tls_session& session = session_of(bio);
     BIO_clear_retry_flags(bio);
-    const ssize_t n =
-        ::recv(session.socket_, data, static_cast<std::size_t>(size), MSG_DONTWAIT);
+    const ssize_t n = ::recv(session.socket_, data, static_cast<std::size_t>(size), MSG_DONTWAIT);
     if (n > 0) return static_cast<int>(n);
     if (n == 0) {
       session.socket_eof_ = true;
       return 0;
     }
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) BIO_set_retry_read(bio);
-    else session.socket_errno_ = errno;
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+      BIO_set_retry_read(bio);
+    else
+      session.socket_errno_ = errno;
     return -1;
   }
 
@@ -128,14 +130,13 @@ result<std::shared_ptr<tls_context>> tls_context::make(const std::string& ca_fil
   SSL_CTX_set_read_ahead(c, 1);  // one recv for a record's header and body
   SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(c, &keep_session);
-  const int trusted = ca_file.empty()
-                          ? SSL_CTX_set_default_verify_paths(c)
-                          : SSL_CTX_load_verify_locations(c, ca_file.c_str(), nullptr);
+  const int trusted = ca_file.empty() ? SSL_CTX_set_default_verify_paths(c)
+                                      : SSL_CTX_load_verify_locations(c, ca_file.c_str(), nullptr);
   if (trusted != 1)
     return failure{failure_kind::usage,
                    ca_file.empty()
-                       ? "the system's CA certificates cannot be loaded (" +
-                             last_openssl_error() + "): install ca-certificates"
+                       ? "the system's CA certificates cannot be loaded (" + last_openssl_error() +
+                             "): install ca-certificates"
                        : "tls.ca_file " + ca_file + " cannot be used (" + last_openssl_error() +
                              "): it must be a readable file of PEM certificates"};
   return std::shared_ptr<tls_context>(new tls_context(std::move(context)));
@@ -184,7 +185,8 @@ void tls_session::explain(int code) {
     error_ = last_openssl_error();
     if (error_ == "wrong version number" || error_ == "packet length too long" ||
         error_ == "http request")
-      error_ += "; the server does not speak TLS on this port: check the endpoint's scheme and port";
+      error_ +=
+          "; the server does not speak TLS on this port: check the endpoint's scheme and port";
   } else {
     error_ = "unknown TLS error";
   }

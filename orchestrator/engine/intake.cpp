@@ -1,0 +1,154 @@
+#include "orchestrator/engine/intake.hpp"
+
+#include "connectors/jsonl.hpp"
+
+#include <algorithm>
+
+namespace spillway {
+namespace {
+
+constexpr std::size_t lines_a_task = 32;
+
+line_parser& parser_of_thread() {
+  thread_local line_parser parser;
+  return parser;
+}
+
+}  // namespace
+
+struct intake::line_result {
+  parsed_line line;
+  std::optional<class_id> cls;
+};
+
+intake::intake(shard_source& source, class_lookup classes, parallel_runner& runner,
+               std::size_t line_bytes_max, std::span<const recovered_shard> known)
+    : source_(source), classes_(std::move(classes)), runner_(runner), line_bytes_max_(line_bytes_max) {
+  for (const auto& shard : known) {
+    shards_.push_back(shard.where);
+    for (std::uint32_t i = 0; i < shard.id_hashes.size(); ++i)
+      if (shard.id_hashes[i] != 0) ids_.insert(shard.id_hashes[i], position(shard.where.id, i));
+  }
+}
+
+result<std::optional<parsed_shard>> intake::next() {
+  auto data = source_.read_next();
+  if (!data) return data.error();
+  if (!*data) return std::optional<parsed_shard>{};
+  shards_.push_back((*data)->where);
+  auto shard = parse(**data, false);
+  if (!shard) return shard.error();
+  return std::optional<parsed_shard>(*std::move(shard));
+}
+
+result<parsed_shard> intake::again(const shard_descriptor& where) {
+  auto data = source_.read(where);
+  if (!data) return data.error();
+  return parse(*data, true);
+}
+
+result<parsed_shard> intake::parse(const shard_data& data, bool known) {
+  const std::string_view bytes(data.bytes.data(), data.size);
+  const auto lines = data.oversized ? std::vector<line_view>{{0, line_bytes_max_ + 1, data.where.first_line}}
+                                    : split_lines(bytes, data.where.first_line);
+  std::vector<line_result> results(lines.size());
+  const auto tasks = (lines.size() + lines_a_task - 1) / lines_a_task;
+  runner_.for_each(tasks, [&](std::size_t task) {
+    for (std::size_t i = task * lines_a_task; i < std::min(lines.size(), (task + 1) * lines_a_task); ++i) {
+      auto& r = results[i];
+      if (lines[i].length > line_bytes_max_) {
+        r.line.code = "line_too_large";
+        r.line.message = "the line is longer than " + std::to_string(line_bytes_max_) + " bytes";
+        r.line.custom_id_token = "null";
+        continue;
+      }
+      r.line = parser_of_thread().parse(bytes.substr(lines[i].offset, lines[i].length));
+      if (!r.line.code.empty()) continue;
+      auto cls = classes_(r.line.model, r.line.value.endpoint);
+      if (const auto* refusal = std::get_if<class_refusal>(&cls)) {
+        r.line.code = refusal->code;
+        r.line.message = refusal->message;
+      } else {
+        r.cls = std::get<class_id>(cls);
+      }
+    }
+  });
+
+  // Which of two equal ids came first depends on the order: one by one.
+  parsed_shard shard;
+  shard.record.where = data.where;
+  shard.record.id_hashes.resize(lines.size());
+  std::vector<known_id> ids(lines.size());
+  for (std::uint32_t i = 0; i < results.size(); ++i) {
+    auto& line = results[i].line;
+    const position where(data.where.id, i);
+    if (!line.custom_id.empty()) {
+      const auto hash = hash_custom_id(line.custom_id);
+      auto earlier = earlier_line(hash, where, line.custom_id, ids);
+      if (!earlier) return earlier.error();
+      if (*earlier && line.code.empty()) {
+        line.code = "duplicate_custom_id";
+        line.message = "the custom_id was used before, in line " + std::to_string(**earlier) +
+                       "; the first one counts";
+      }
+      if (!*earlier) {
+        shard.record.id_hashes[i] = hash;
+        ids[i] = {line.custom_id, lines[i].number};
+        if (!known) ids_.insert(hash, where);
+      }
+    }
+    if (!line.code.empty()) {
+      shard.invalid.push_back({where, data.where.file, lines[i].number,
+                               data.where.offset + lines[i].offset,
+                               std::move(line.custom_id_token), std::move(line.code),
+                               std::move(line.message)});
+      continue;
+    }
+    prompt p = std::move(line.value);
+    p.where = where;
+    p.cls = *results[i].cls;
+    p.file = data.where.file;
+    p.line = lines[i].number;
+    p.text = bytes.substr(lines[i].offset, lines[i].length);
+    shard.prompts.push_back(std::move(p));
+  }
+  return shard;
+}
+
+result<std::optional<std::uint64_t>> intake::earlier_line(std::uint64_t hash, position own,
+                                                          const std::string& custom_id,
+                                                          const std::vector<known_id>& own_shard) {
+  std::optional<std::uint64_t> line;
+  std::optional<failure> bad;
+  const bool hit = ids_.find(hash, [&](position candidate) {
+    if (candidate >= own) return false;  // itself, or one that comes later
+    auto first = candidate.shard() == own.shard() ? result<known_id>(own_shard[candidate.index()])
+                                                  : id_at(candidate);
+    if (!first) {
+      bad = first.error();
+      return true;
+    }
+    if (first->custom_id != custom_id) return false;
+    line = first->line;
+    return true;
+  });
+  if (hit && bad) return *bad;
+  return line;
+}
+
+result<intake::known_id> intake::id_at(position where) {
+  if (cached_shard_ != where.shard()) {
+    auto data = source_.read(shards_[where.shard().value()]);
+    if (!data) return data.error();
+    const std::string_view bytes(data->bytes.data(), data->size);
+    cached_.clear();
+    for (const auto& line : split_lines(bytes, data->where.first_line))
+      cached_.push_back({parser_of_thread().parse(bytes.substr(line.offset, line.length)).custom_id,
+                         line.number});
+    cached_shard_ = where.shard();
+  }
+  ensure(where.index() < cached_.size(), "an indexed line is gone");
+  return cached_[where.index()];
+}
+
+}  // namespace spillway

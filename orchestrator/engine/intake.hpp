@@ -1,0 +1,67 @@
+// Reads shards, validates their lines in parallel and finds repeated custom_ids.
+#pragma once
+
+#include "connectors/log.hpp"
+#include "orchestrator/core/id_index.hpp"
+#include "orchestrator/runtime/stripes_parallel.hpp"
+#include "schemas/prompt.hpp"
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace spillway {
+
+/// A class for prompts of a model and endpoint, or why there is none.
+struct class_refusal {
+  std::string code, message;
+};
+using class_lookup =
+    std::function<std::variant<class_id, class_refusal>(std::string_view model, endpoint_kind)>;
+
+/// A shard after parsing: every line of it is in `prompts` or in `invalid`.
+struct parsed_shard {
+  shard_record record;
+  std::vector<prompt> prompts;
+  std::vector<invalid_line> invalid;
+};
+
+/// Not thread-safe: one thread reads, and uses `runner` for the parsing.
+class intake {
+ public:
+  /// `known` are the shards found in the log, with their hashes.
+  intake(shard_source&, class_lookup, parallel_runner&, std::size_t line_bytes_max,
+         std::span<const recovered_shard> known);
+
+  /// The next shard nobody has read; nothing at the end of the input.
+  [[nodiscard]] result<std::optional<parsed_shard>> next();
+  /// A shard read before, whose ids are known.
+  [[nodiscard]] result<parsed_shard> again(const shard_descriptor&);
+
+ private:
+  struct line_result;
+  [[nodiscard]] result<parsed_shard> parse(const shard_data&, bool known);
+  /// An id as it was first used.
+  struct known_id {
+    std::string custom_id;
+    std::uint64_t line = 0;
+  };
+  [[nodiscard]] result<std::optional<std::uint64_t>> earlier_line(
+      std::uint64_t hash, position own, const std::string& custom_id,
+      const std::vector<known_id>& own_shard);
+  [[nodiscard]] result<known_id> id_at(position);
+
+  shard_source& source_;
+  class_lookup classes_;
+  parallel_runner& runner_;
+  std::size_t line_bytes_max_;
+  std::vector<shard_descriptor> shards_;
+  id_index ids_;
+  std::optional<shard_id> cached_shard_;  ///< repeats come in runs: the last one looked at
+  std::vector<known_id> cached_;
+};
+
+}  // namespace spillway

@@ -1,0 +1,16 @@
+// `--strict`: the whole input is validated before anything is sent or created.
+#pragma once
+
+#include "orchestrator/engine/intake.hpp"
+#include "schemas/result.hpp"
+
+#include <string>
+#include <vector>
+
+namespace spillway {
+
+/// Usage failure listing the first bad lines, when there are any.
+[[nodiscard]] result<void> check_all_lines(const std::vector<std::string>& inputs, class_lookup,
+                                           parallel_runner&, std::size_t line_bytes_max);
+
+}  // namespace spillway

@@ -1,0 +1,147 @@
+#include "orchestrator/cli/arguments.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace spillway {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+parsed_arguments parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "spillway");
+  return parse_arguments(static_cast<int>(words.size()), words.data());
+}
+
+TEST(arguments, run_with_every_flag) {
+  const auto parsed = parse({"run",       "a.jsonl",
+                             "b.jsonl",   "-o",
+                             "out.jsonl", "-c",
+                             "p.yaml",    "--job",
+                             "j",         "--errors",
+                             "e",         "--state",
+                             "s",         "--overwrite",
+                             "--strict",  "--budget",
+                             "2.5",       "--order",
+                             "as-listed", "--residency",
+                             "eu,us",     "--in-doubt",
+                             "hold",      "--max-attempts",
+                             "3",         "--max-error-rate",
+                             "0.1",       "--stall-timeout",
+                             "5m",        "--max-line-bytes",
+                             "4096",      "--drain-timeout",
+                             "30s",       "--threads",
+                             "2",         "--seed",
+                             "7",         "--json",
+                             "--quiet",   "--log-level",
+                             "debug",     "--log-format",
+                             "json"});
+  const auto* o = std::get_if<run_options>(&parsed);
+  ASSERT_NE(o, nullptr);
+  EXPECT_THAT(o->inputs, ElementsAre("a.jsonl", "b.jsonl"));
+  EXPECT_EQ(o->output, "out.jsonl");
+  EXPECT_EQ(o->config, "p.yaml");
+  EXPECT_EQ(o->job, "j");
+  EXPECT_EQ(o->errors, "e");
+  EXPECT_EQ(o->state, "s");
+  EXPECT_TRUE(o->overwrite && o->strict && o->json && o->quiet);
+  EXPECT_EQ(o->budget, from_usd(2.5));
+  EXPECT_EQ(o->order, lane_order::as_listed);
+  EXPECT_THAT(o->residency.value(), ElementsAre("eu", "us"));
+  EXPECT_EQ(o->in_doubt, in_doubt_policy::hold);
+  EXPECT_EQ(o->max_attempts, 3);
+  EXPECT_EQ(o->max_error_rate, 0.1);
+  EXPECT_EQ(o->stall_timeout, duration(5min));
+  EXPECT_EQ(o->line_bytes_max, 4096u);
+  EXPECT_EQ(o->drain_timeout, duration(30s));
+  EXPECT_EQ(o->threads, 2u);
+  EXPECT_EQ(o->seed, 7u);
+  EXPECT_EQ(o->log_level, "debug");
+  EXPECT_EQ(o->log_format, "json");
+  EXPECT_EQ(o->command_line.front(), "spillway");
+  EXPECT_EQ(o->command_line.back(), "json");
+}
+
+TEST(arguments, absent_flags_leave_the_configuration_alone) {
+  const auto parsed = parse({"run", "a", "-o", "o", "-c", "c"});
+  const auto* o = std::get_if<run_options>(&parsed);
+  ASSERT_NE(o, nullptr);
+  EXPECT_FALSE(o->budget || o->order || o->residency || o->in_doubt || o->max_attempts ||
+               o->max_error_rate || o->stall_timeout || o->drain_timeout || o->line_bytes_max);
+}
+
+TEST(arguments, mistakes_exit_with_2_and_say_what_was_expected) {
+  const struct {
+    std::vector<const char*> extra;
+    const char* message;
+  } cases[] = {
+      {{"--budget", "nan"}, "--budget: expected a number from 0"},
+      {{"--budget", "-1"}, "--budget: expected a number from 0"},
+      {{"--max-error-rate", "2"}, "--max-error-rate: expected a number from 0 to 1"},
+      {{"--order", "speed"}, "--order: expected cost|latency|as-listed, found speed"},
+      {{"--in-doubt", "query"}, "--in-doubt: expected resend|hold, found query"},
+      {{"--residency", "eu,US"}, "--residency: expected lower-case names"},
+      {{"--residency", ""}, "--residency: expected lower-case names"},
+      {{"--stall-timeout", "5"}, "--stall-timeout: expected a duration"},
+      {{"--drain-timeout", "0s"}, "--drain-timeout: expected a duration"},
+      {{"--max-attempts", "0"}, "--max-attempts"},
+      {{"--max-line-bytes", "1"}, "--max-line-bytes"},
+      {{"--threads", "-1"}, "--threads"},
+      {{"--log-level", "loud"}, "--log-level"},
+      {{"--dry-run"}, "--dry-run"},
+  };
+  for (const auto& c : cases) {
+    std::vector<const char*> words{"run", "a", "-o", "o", "-c", "c"};
+    words.insert(words.end(), c.extra.begin(), c.extra.end());
+    testing::internal::CaptureStderr();
+    const auto parsed = parse(words);
+    const auto text = testing::internal::GetCapturedStderr();
+    const auto* done = std::get_if<arguments_done>(&parsed);
+    ASSERT_NE(done, nullptr) << c.message;
+    EXPECT_EQ(done->exit_code, 2);
+    EXPECT_THAT(text, HasSubstr(c.message));
+    EXPECT_THAT(text, HasSubstr("See spillway run --help."));
+  }
+}
+
+TEST(arguments, commands_are_required) {
+  const std::vector<std::vector<const char*>> cases{
+      {},         {"rum"},     {"run"}, {"run", "a", "-o", "o"}, {"run", "-o", "o", "-c", "c"},
+      {"status"}, {"simulate"}};
+  for (const auto& words : cases) {
+    testing::internal::CaptureStderr();
+    const auto parsed = parse(words);
+    const auto text = testing::internal::GetCapturedStderr();
+    const auto* done = std::get_if<arguments_done>(&parsed);
+    ASSERT_NE(done, nullptr);
+    EXPECT_EQ(done->exit_code, 2);
+    EXPECT_THAT(text, HasSubstr("spillway: "));
+  }
+}
+
+TEST(arguments, help_and_version_exit_with_0) {
+  for (const std::vector<const char*>& words : std::vector<std::vector<const char*>>{
+           {"--help"}, {"run", "--help"}, {"status", "--help"}, {"simulate", "--help"}}) {
+    testing::internal::CaptureStdout();
+    const auto parsed = parse(words);
+    EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("Usage: spillway"));
+    EXPECT_EQ(std::get<arguments_done>(parsed).exit_code, 0);
+  }
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(std::get<arguments_done>(parse({"--version"})).exit_code, 0);
+  EXPECT_EQ(testing::internal::GetCapturedStdout().substr(0, 9), "spillway ");
+}
+
+TEST(arguments, the_other_commands) {
+  const auto status = parse({"status", "-o", "out.jsonl", "--json"});
+  EXPECT_EQ(std::get<status_options>(status).output, "out.jsonl");
+  EXPECT_TRUE(std::get<status_options>(status).json);
+  const auto simulate = parse({"simulate", "-c", "sim.yaml", "--ready-file", "r"});
+  EXPECT_EQ(std::get<simulate_options>(simulate).config, "sim.yaml");
+  EXPECT_EQ(std::get<simulate_options>(simulate).ready_file, "r");
+}
+
+}  // namespace
+}  // namespace spillway

@@ -1,0 +1,52 @@
+// Shared by the tests of the error taxonomy: one call decoded, and its verdict as a short text.
+#pragma once
+
+#include "workers/provider.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace spillway {
+
+/// The verdict in letters: A answered, R retry, S spill, D rejected, L lane down; then q quota
+/// signal, h unhealthy, c counts as attempt, d in doubt, v halve rate; then the
+/// cause of a stopped lane.
+inline std::string verdict(const outcome& o) {
+  std::string out;
+  switch (o.kind) {
+    case outcome_kind::answered: out = "A"; break;
+    case outcome_kind::retry: out = "R"; break;
+    case outcome_kind::spill: out = "S"; break;
+    case outcome_kind::rejected: out = "D"; break;
+    case outcome_kind::lane_down: out = "L"; break;
+  }
+  if (o.quota_signal) out += 'q';
+  if (o.unhealthy) out += 'h';
+  if (o.counts_attempt) out += 'c';
+  if (o.in_doubt) out += 'd';
+  if (o.halve_rate) out += 'v';
+  switch (o.down) {
+    case down_cause::none: break;
+    case down_cause::auth: out += " auth"; break;
+    case down_cause::billing: out += " billing"; break;
+    case down_cause::missing_model: out += " model"; break;
+  }
+  return out;
+}
+
+inline outcome decode_reply(provider_kind kind, int status, std::string body,
+                            std::string_view should_retry = {},
+                            std::string_view url = "/v1/chat/completions") {
+  pool_config pool;
+  pool.provider = kind;
+  pool.endpoint = "https://example.com/v1";
+  call_result call;
+  call.written = true;
+  call.response.status = status;
+  call.response.body = std::move(body);
+  if (!should_retry.empty())
+    call.response.headers.emplace_back("x-should-retry", std::string(should_retry));
+  return make_provider(pool)->decode(url, call);
+}
+
+}  // namespace spillway
