@@ -1,10 +1,9 @@
 #include "connectors/rows.hpp"
 
-#include <boost/json/serialize.hpp>
-#include <boost/json/string.hpp>
+#include "orchestrator/runtime/json_string.hpp"
+
 #include <simdjson.h>
 
-#include <algorithm>
 #include <cstdio>
 
 namespace spillway {
@@ -36,17 +35,6 @@ void add_response(std::string& out, const row_facts& f) {
 }
 
 }  // namespace
-
-std::string json_string(std::string_view text) {
-  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-  });
-  if (!plain) return boost::json::serialize(boost::json::string(text));
-  std::string out;
-  out.reserve(text.size() + 2);
-  out.append("\"").append(text).append("\"");
-  return out;
-}
 
 std::string iso_time(time_point t) {
   const auto day = std::chrono::floor<std::chrono::days>(t);

@@ -50,8 +50,6 @@ struct row_summary {
 /// Fails (storage) when the text is not a row of ours.
 [[nodiscard]] result<row_summary> read_row(std::string_view row);
 
-/// `text` as a JSON string token.
-[[nodiscard]] std::string json_string(std::string_view text);
 /// "2026-11-23T18:05:01.250Z".
 [[nodiscard]] std::string iso_time(time_point);
 /// Decimal USD without loss: "0.00045".

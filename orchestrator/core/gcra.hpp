@@ -30,7 +30,7 @@ class gcra {
   /// Corrects an earlier `take`: positive gives back, negative charges more.
   void give_back(std::int64_t cost) { paid_until_ -= time_for(cost); }
   /// Nothing is granted before `until`, when the provider says that less is left than we think.
-  void hold(time_point until) { paid_until_ = std::max(paid_until_, until); }
+  void hold(time_point until) { paid_until_ = std::max(paid_until_, until + burst_); }
   [[nodiscard]] std::int64_t per_minute() const { return per_minute_; }
 
  private:

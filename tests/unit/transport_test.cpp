@@ -6,6 +6,7 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <future>
 
 namespace spillway::test {
@@ -175,14 +176,32 @@ TEST(transport, pools_spread_over_threads_answer_independently) {
 }
 
 TEST(transport, a_lane_never_runs_more_calls_than_its_concurrency) {
-  gathering_server server(2);
-  auto pool = pool_at(server.endpoint());
+  constexpr std::uint64_t other_lane = 100;
+  std::promise<void> release;
+  const auto released = release.get_future().share();
+  std::atomic<int> running = 0, peak = 0;
+  scripted_server server([&](peer& p, int) {
+    while (auto request = p.read_request()) {
+      if (std::stoull(request->substr(request->find("\r\n\r\n") + 4)) < other_lane) {
+        peak = std::max<int>(peak, ++running);
+        released.wait();
+        --running;
+      }
+      p.answer("{}");
+    }
+  });
+  auto pool = pool_at(server.endpoint(), 2);
   pool.connections = 8;
   pool.lanes[0].quota.concurrency = 2;
   transport_harness client(pool);
-  client.send(0, 20);
-  for (const auto& r : client.wait(20)) EXPECT_EQ(r.error, transport_error::none) << r.detail;
-  EXPECT_EQ(server.peak(), 2u);
+  client.send(0, 20, 0);
+  // Connections freed by the other lane have to leave the full one's calls where they are.
+  for (std::uint64_t id = other_lane; id < other_lane + 30; id += 6) client.send(id, 6, 1);
+  client.wait(30);
+  release.set_value();
+  for (const auto& r : client.wait(50)) EXPECT_EQ(r.error, transport_error::none) << r.detail;
+  EXPECT_GE(peak, 1);
+  EXPECT_LE(peak, 2);
 }
 
 TEST(transport, a_pool_never_opens_more_connections_than_allowed) {
@@ -270,6 +289,33 @@ TEST(transport, cancel_all_ends_calls_in_flight_and_says_which_were_sent) {
     EXPECT_THAT(r.detail, HasSubstr("cancelled"));
   }
   held.release.set_value();
+}
+
+TEST(transport, a_call_cancelled_between_queue_and_socket_was_not_written) {
+  scripted_server server(&echo);
+  std::promise<call_result> second;
+  std::unique_ptr<transport> client;
+  const auto call = [](std::uint64_t id) {
+    std::vector<outgoing_call> calls(1);
+    calls[0].id = call_id(id);
+    calls[0].request.target = "/";
+    return calls;
+  };
+  auto made = make_http_transport({pool_at(server.endpoint())}, {}, &steady_now,
+                                  [&](std::vector<call_result> batch) {
+                                    if (batch[0].id == call_id(2))
+                                      return second.set_value(std::move(batch[0]));
+                                    // Both are carried out in one go: the idle connection has the
+                                    // call, but not yet written it.
+                                    client->submit(lane_id(0), call(2));
+                                    client->cancel_all();
+                                  });
+  ASSERT_TRUE(made);
+  client = std::move(*made);
+  client->submit(lane_id(0), call(1));
+  const auto result = second.get_future().get();
+  EXPECT_EQ(result.error, transport_error::cancelled);
+  EXPECT_FALSE(result.written);
 }
 
 TEST(transport, destruction_gives_every_call_back_once) {

@@ -1,6 +1,7 @@
 // The three providers that speak the OpenAI wire form. They differ in their errors' rows and in how
 // their limiters count tokens.
 #include "workers/provider.hpp"
+#include "orchestrator/runtime/json_string.hpp"
 #include "workers/providers/errors.hpp"
 #include "workers/providers/headers.hpp"
 #include "workers/providers/openai_body.hpp"

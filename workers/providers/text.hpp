@@ -20,9 +20,6 @@ inline constexpr std::size_t error_message_bytes_max = 500;
 /// `bytes_max`, never cut inside a character.
 [[nodiscard]] std::string one_line(std::string_view, std::size_t bytes_max);
 
-/// A JSON string token, quotes included. The text must be valid UTF-8.
-[[nodiscard]] std::string json_string(std::string_view);
-
 /// White space as JSON knows it removed from both ends.
 [[nodiscard]] std::string_view trimmed(std::string_view);
 

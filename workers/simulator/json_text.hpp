@@ -24,25 +24,6 @@ inline void append_hex(std::uint64_t value, std::string& out) {
   out.append(text, sizeof text);
 }
 
-/// Appends `text` as a JSON string, quotes included.
-inline void append_quoted(std::string_view text, std::string& out) {
-  out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      static constexpr char digits[] = "0123456789abcdef";
-      out.append("\\u00");
-      out += digits[c >> 4];
-      out += digits[c & 15];
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
-
 inline void append_part(std::string_view part, std::string& out) { out += part; }
 template <std::integral T>
 void append_part(T part, std::string& out) {

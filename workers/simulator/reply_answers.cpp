@@ -1,3 +1,4 @@
+#include "orchestrator/runtime/json_string.hpp"
 #include "workers/simulator/hash.hpp"
 #include "workers/simulator/json_text.hpp"
 #include "workers/simulator/reply_frame.hpp"
@@ -5,9 +6,10 @@
 namespace spillway::simulated {
 namespace {
 
-constexpr std::string_view azure_filters =
-    R"({"hate":{"filtered":false,"severity":"safe"},"self_harm":{"filtered":false,"severity":"safe"},)"
-    R"("sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}})";
+constexpr std::string_view azure_filters = R"({"hate":{"filtered":false,"severity":"safe"},)"
+                                           R"("self_harm":{"filtered":false,"severity":"safe"},)"
+                                           R"("sexual":{"filtered":false,"severity":"safe"},)"
+                                           R"("violence":{"filtered":false,"severity":"safe"}})";
 
 std::int64_t unix_seconds(time_point t) {
   return std::chrono::floor<std::chrono::seconds>(t).time_since_epoch().count();
@@ -62,7 +64,7 @@ void append_chat(const reply_context& c, const call_facts& call, const answer_si
   out += R"({"id":)";
   append_id("chatcmpl-", c, out);
   append(out, R"(,"object":"chat.completion","created":)", unix_seconds(c.now), R"(,"model":)");
-  append_quoted(call.model, out);
+  append_json_string(call.model, out);
   out += R"(,"choices":[)";
   for (std::int64_t i = 0; i < call.choices; ++i) {
     if (i > 0) out += ',';
@@ -99,7 +101,7 @@ void append_response(const reply_context& c, const call_facts& call, const answe
   else
     out += "null";
   out += R"(,"max_tool_calls":null,"model":)";
-  append_quoted(call.model, out);
+  append_json_string(call.model, out);
   out += R"(,"output":[{"id":)";
   append_id("msg_", c, out);
   append(out, R"(,"type":"message","status":")", status,
@@ -125,7 +127,7 @@ void append_embeddings(const call_facts& call, const answer_size& size, std::str
     out += '}';
   }
   out += R"(],"model":)";
-  append_quoted(call.model, out);
+  append_json_string(call.model, out);
   append(out, R"(,"usage":{"prompt_tokens":)", size.input, R"(,"total_tokens":)", size.input, "}}");
 }
 
@@ -147,7 +149,7 @@ void append_models(const reply_context& c, std::string& out) {
   out += R"({"object":"list","data":[)";
   for (std::size_t i = 0; i < c.pool.models.size(); ++i) {
     append(out, i > 0 ? "," : "", R"({"id":)");
-    append_quoted(c.pool.models[i], out);
+    append_json_string(c.pool.models[i], out);
     append(out, R"(,"object":"model","created":)", unix_seconds(c.now),
            R"(,"owned_by":"simulator"})");
   }

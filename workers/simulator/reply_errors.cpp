@@ -1,3 +1,4 @@
+#include "orchestrator/runtime/json_string.hpp"
 #include "workers/simulator/json_text.hpp"
 #include "workers/simulator/reply_frame.hpp"
 
@@ -66,7 +67,7 @@ void append_or_null(std::string_view text, std::string& out) {
   if (text.empty())
     out += "null";
   else
-    append_quoted(text, out);
+    append_json_string(text, out);
 }
 
 void append_error_body(provider_kind provider, const error_reply& e, std::string& out) {
@@ -81,7 +82,7 @@ void append_error_body(provider_kind provider, const error_reply& e, std::string
   switch (provider) {
     case provider_kind::openai:
       out += R"({"error":{"message":)";
-      append_quoted(message, out);
+      append_json_string(message, out);
       out += R"(,"type":)";
       append_or_null(type, out);
       out += R"(,"param":)";
@@ -92,9 +93,9 @@ void append_error_body(provider_kind provider, const error_reply& e, std::string
       return;
     case provider_kind::azure_openai:
       out += R"({"error":{"code":)";
-      append_quoted(code.empty() ? known.code : code, out);
+      append_json_string(code.empty() ? known.code : code, out);
       out += R"(,"message":)";
-      append_quoted(message, out);
+      append_json_string(message, out);
       out += "}}";
       return;
     case provider_kind::openai_compatible:
@@ -103,7 +104,7 @@ void append_error_body(provider_kind provider, const error_reply& e, std::string
         return;
       }
       out += R"({"error":{"message":)";
-      append_quoted(message, out);
+      append_json_string(message, out);
       out += R"(,"type":)";
       append_or_null(type, out);
       out += R"(,"param":)";
@@ -112,7 +113,7 @@ void append_error_body(provider_kind provider, const error_reply& e, std::string
       if (code.empty())
         append_number(e.status, out);
       else
-        append_quoted(code, out);
+        append_json_string(code, out);
       out += "}}";
       return;
   }

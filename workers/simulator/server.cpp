@@ -1,6 +1,6 @@
 #include "workers/simulator/simulator.hpp"
 
-#include "workers/simulator/connection.hpp"
+#include "workers/simulator/server_connection.hpp"
 
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/co_spawn.hpp>

@@ -1,0 +1,67 @@
+#!/bin/bash
+# Installs the Debian packages of deploy/packages.txt that are missing; does nothing when none is.
+#   deploy/setup.sh           what the build and the quickstart need
+#   deploy/setup.sh --tests   that, and what the tests and benchmarks need
+set -euo pipefail
+
+list="$(dirname "${BASH_SOURCE[0]}")/packages.txt"
+
+fail() {
+  printf 'setup: %s\n' "$@" >&2
+  exit 1
+}
+
+# Package names of the list, without comments; the part behind "# tests" only when asked for.
+wanted_packages() {
+  local line
+  while read -r line; do
+    [[ "$line" == '# tests' && "$1" != --tests ]] && return
+    [[ -z "$line" || "$line" == '#'* ]] || printf '%s\n' "$line"
+  done < "$list"
+}
+
+missing_packages() {
+  local name
+  for name in "$@"; do
+    [[ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" == installed ]] ||
+      printf '%s\n' "$name"
+  done
+}
+
+apt_log="$(mktemp)"
+trap 'rm -f "$apt_log"' EXIT
+
+apt() {
+  DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 \
+    "$@" > "$apt_log" 2>&1
+}
+
+install() { apt install -y --no-install-recommends "$@"; }
+
+give_up() {
+  tail -n 15 "$apt_log" >&2
+  fail "$1" "Packages still needed: ${missing[*]}"
+}
+
+[[ $# -eq 0 || ( $# -eq 1 && "$1" == --tests ) ]] || fail "usage: deploy/setup.sh [--tests]"
+command -v dpkg-query > /dev/null && command -v apt-get > /dev/null ||
+  fail "this is not a Debian system; install the counterparts of deploy/packages.txt yourself."
+mapfile -t wanted < <(wanted_packages "${1:-}")
+mapfile -t missing < <(missing_packages "${wanted[@]}")
+if [[ ${#missing[@]} -eq 0 ]]; then
+  echo "All ${#wanted[@]} packages are installed."
+  exit 0
+fi
+[[ "$(id -u)" -eq 0 ]] ||
+  fail "these packages are missing, and only root can install them: ${missing[*]}" \
+    "Run this as root, or: sudo apt-get install --no-install-recommends ${missing[*]}"
+
+echo "Installing ${#missing[@]} of ${#wanted[@]} packages: ${missing[*]}"
+# The lists are fetched only when they are absent, or too old to name files that still exist.
+if ! apt install -s --no-install-recommends "${missing[@]}" || ! install "${missing[@]}"; then
+  apt update -o APT::Update::Error-Mode=any ||
+    give_up "apt-get update failed (see above): is this machine online, and are its apt sources right?"
+  install "${missing[@]}" ||
+    give_up "apt-get install failed (see above). The packages are those of Debian 12 (bookworm)."
+fi
+echo "Installed in ${SECONDS} s."

@@ -1,0 +1,169 @@
+#include "orchestrator/core/money.hpp"
+#include "orchestrator/core/retry.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <vector>
+
+namespace spillway {
+namespace {
+
+using namespace std::chrono_literals;
+
+lane_config priced(std::int64_t input, std::int64_t output, std::optional<std::int64_t> cached = {}) {
+  lane_config lane;
+  lane.price = price_config{pico_usd_per_token(input), pico_usd_per_token(output), {}};
+  if (cached) lane.price->cached_input = pico_usd_per_token(*cached);
+  return lane;
+}
+
+token_usage usage(std::int64_t input, std::int64_t cached, std::int64_t output) {
+  return {true, tokens(input), tokens(cached), tokens(output)};
+}
+
+TEST(money, cost_is_rounded_up_to_the_next_nano_usd) {
+  EXPECT_EQ(cost_of(tokens(0), pico_usd_per_token(750'000)), nano_usd(0));
+  EXPECT_EQ(cost_of(tokens(1), pico_usd_per_token(1)), nano_usd(1));
+  EXPECT_EQ(cost_of(tokens(1), pico_usd_per_token(1'000)), nano_usd(1));
+  EXPECT_EQ(cost_of(tokens(1), pico_usd_per_token(1'001)), nano_usd(2));
+  EXPECT_EQ(cost_of(tokens(1'000'000), pico_usd_per_token(750'000)), from_usd(0.75));
+  EXPECT_EQ(cost_of(tokens(1'000'000'000), pico_usd_per_token(1'000'000'000'000)).count(),
+            1'000'000'000'000'000'000) << "no overflow on the way";
+}
+
+TEST(money, a_bill_counts_cached_input_at_its_own_price) {
+  const auto lane = priced(1'000'000, 4'000'000, 100'000);
+  EXPECT_EQ(billed(usage(1'000, 400, 10), *lane.price), nano_usd(600'000 + 40'000 + 40'000));
+  const auto plain = priced(1'000'000, 4'000'000);
+  EXPECT_EQ(billed(usage(1'000, 400, 10), *plain.price), nano_usd(1'040'000));
+  EXPECT_EQ(billed(usage(100, 400, 0), *lane.price), nano_usd(10'000))
+      << "a provider that counts more cached than input tokens bills no negative input";
+}
+
+TEST(money, the_worst_case_is_made_of_bytes_images_and_output) {
+  const auto lane = priced(1'000'000, 4'000'000);
+  EXPECT_EQ(worst_case({300, 0, 1, tokens(50)}, lane), nano_usd(300'000 + 200'000));
+  EXPECT_EQ(worst_case({300, 2, 1, tokens(50)}, lane),
+            nano_usd(300'000 + 2 * 16'384'000 + 200'000));
+  EXPECT_EQ(worst_case({300, 0, 1, tokens{}}, lane), nano_usd(300'000)) << "no limit known";
+  auto limited = lane;
+  limited.max_output_tokens = tokens(1'000);
+  EXPECT_EQ(worst_case({300, 0, 3, tokens{}}, limited), nano_usd(300'000 + 3 * 4'000'000));
+  EXPECT_EQ(worst_case({300, 0, 3, tokens(6)}, limited), nano_usd(300'000 + 24'000));
+  EXPECT_EQ(worst_case({300, 2, 3, tokens(6)}, lane_config{}), nano_usd(0)) << "no price";
+  EXPECT_EQ(worst_case({10, 0, 1, tokens(1)}, priced(1'000, 1'000, 9'000)), nano_usd(90 + 1))
+      << "the dearest input price counts";
+}
+
+TEST(money, the_worst_case_covers_every_bill_within_the_limits) {
+  std::mt19937_64 random(7);
+  const auto up_to = [&](std::int64_t n) {
+    return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(n + 1));
+  };
+  for (int i = 0; i < 20'000; ++i) {
+    auto lane = priced(up_to(20'000'000), up_to(100'000'000));
+    if (random() % 2) lane.price->cached_input = pico_usd_per_token(up_to(30'000'000));
+    prompt_size size{up_to(100'000), up_to(3), 1 + up_to(4), {}};
+    if (random() % 2) size.max_output = tokens(size.choices * (1 + up_to(10'000)));
+    else lane.max_output_tokens = tokens(1 + up_to(10'000));
+    const tokens output_max = size.max_output == tokens{} ? *lane.max_output_tokens * size.choices
+                                                          : size.max_output;
+    const auto input = up_to(size.body_bytes + size.images * image_tokens_max.count());
+    const auto bill = billed(usage(input, up_to(input), up_to(output_max.count())), *lane.price);
+    // A bill in two parts may round up once more than the bound.
+    ASSERT_LE(bill, worst_case(size, lane) + nano_usd(1));
+  }
+}
+
+TEST(budget, without_a_cap_everything_fits) {
+  budget b;
+  b.reserve(from_usd(1e9));
+  EXPECT_TRUE(b.fits(from_usd(1e9)));
+  EXPECT_EQ(b.cap(), std::nullopt);
+}
+
+TEST(budget, fits_up_to_the_cap_and_not_beyond) {
+  budget b(nano_usd(100));
+  EXPECT_TRUE(b.fits(nano_usd(100)));
+  EXPECT_FALSE(b.fits(nano_usd(101)));
+  b.reserve(nano_usd(60));
+  EXPECT_TRUE(b.fits(nano_usd(40)));
+  EXPECT_FALSE(b.fits(nano_usd(41)));
+  b.settle(nano_usd(60), nano_usd(10));
+  EXPECT_EQ(b.settled(), nano_usd(10));
+  EXPECT_EQ(b.reserved(), nano_usd(0));
+  EXPECT_TRUE(b.fits(nano_usd(90)));
+  EXPECT_FALSE(b.fits(nano_usd(91)));
+}
+
+TEST(budget, is_never_exceeded_by_any_order_of_reservations_and_bills) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    std::mt19937_64 random(seed);
+    const nano_usd cap(1'000'000);
+    budget b(cap);
+    std::vector<nano_usd> open;
+    std::int64_t settled = 0;
+    for (int i = 0; i < 5'000; ++i) {
+      const nano_usd worst(static_cast<std::int64_t>(random() % 20'000));
+      if (random() % 2 == 0 && b.fits(worst)) {
+        b.reserve(worst);
+        open.push_back(worst);
+      } else if (!open.empty()) {
+        std::swap(open[random() % open.size()], open.back());
+        const nano_usd cost(static_cast<std::int64_t>(
+            random() % static_cast<std::uint64_t>(open.back().count() / 50 + 1)));
+        b.settle(open.back(), cost);
+        settled += cost.count();
+        open.pop_back();
+      }
+      ASSERT_LE(b.settled() + b.reserved(), cap) << "seed " << seed;
+    }
+    nano_usd reserved;
+    for (const auto r : open) reserved += r;
+    EXPECT_EQ(b.settled(), nano_usd(settled));
+    EXPECT_EQ(b.reserved(), reserved);
+  }
+}
+
+TEST(retry, hashed_unit_is_uniform_and_depends_on_every_argument) {
+  double sum = 0;
+  std::array<int, 10> tenths{};
+  for (std::uint32_t i = 0; i < 10'000; ++i) {
+    const double u = hashed_unit(42, position::from_value(i), 1);
+    ASSERT_GE(u, 0);
+    ASSERT_LT(u, 1);
+    sum += u;
+    ++tenths[static_cast<std::size_t>(u * 10)];
+  }
+  EXPECT_NEAR(sum / 10'000, 0.5, 0.02);
+  for (const int n : tenths) EXPECT_NEAR(n, 1'000, 150);
+  const auto p = position::from_value(5);
+  EXPECT_EQ(hashed_unit(1, p, 1), hashed_unit(1, p, 1));
+  EXPECT_NE(hashed_unit(1, p, 1), hashed_unit(2, p, 1));
+  EXPECT_NE(hashed_unit(1, p, 1), hashed_unit(1, p, 2));
+  EXPECT_NE(hashed_unit(1, p, 1), hashed_unit(1, position::from_value(6), 1));
+}
+
+TEST(retry, delays_double_up_to_thirty_seconds) {
+  struct row { std::uint32_t failures; duration top; };
+  for (const auto& [failures, top] : {row{1, 500ms}, row{2, 1s}, row{3, 2s}, row{6, 16s},
+                                      row{7, 30s}, row{8, 30s}, row{40, 30s}, row{4'000'000, 30s}}) {
+    duration most{};
+    for (std::uint32_t i = 0; i < 2'000; ++i) {
+      const auto d = retry_delay(9, position::from_value(i), failures, {});
+      ASSERT_GE(d, 0s);
+      ASSERT_LT(d, top);
+      most = std::max(most, d);
+    }
+    EXPECT_GT(most, top * 99 / 100) << failures << " failures use the whole range";
+  }
+}
+
+TEST(retry, a_retry_after_is_waited_out_first) {
+  const auto p = position::from_value(77);
+  EXPECT_EQ(retry_delay(9, p, 2, 7s), retry_delay(9, p, 2, {}) + 7s);
+}
+
+}  // namespace
+}  // namespace spillway

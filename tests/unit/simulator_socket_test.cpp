@@ -1,0 +1,279 @@
+// The simulator over real sockets: framing, faults on the wire, TLS, and its end.
+#include "tests/unit/stub_server.hpp"
+#include "tests/unit/transport_harness.hpp"
+#include "workers/simulator/simulator.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/pem.h>
+#include <boost/json.hpp>
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+namespace spillway::test {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+simulated::pool_spec pool(const std::string& name, simulated::fault_kind kind, bool with_fault) {
+  simulated::pool_spec p;
+  p.name = name;
+  if (with_fault) {
+    p.faults.resize(1);
+    p.faults[0].kind = kind;
+  }
+  return p;
+}
+
+simulator_config four_pools() {
+  using simulated::fault_kind;
+  simulator_config config;
+  config.pools = {pool("fine", fault_kind::error, false), pool("hang", fault_kind::hang, true),
+                  pool("reset", fault_kind::reset, true), pool("down", fault_kind::down, true)};
+  config.pools[3].faults[0].close = true;
+  return config;
+}
+
+simulator start(simulator_config config) {
+  auto started = simulator::start(std::move(config));
+  if (!started) throw std::runtime_error(started.error().message);
+  return std::move(*started);
+}
+
+std::int64_t stat(const simulator& s, const char* pointer) {
+  return boost::json::parse(s.stats_json()).at_pointer(pointer).to_number<std::int64_t>();
+}
+
+/// A plain blocking client that sends and sees bytes.
+class raw_client {
+ public:
+  explicit raw_client(const simulator& s) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const std::string url = s.url();
+    to.sin_port = htons(static_cast<std::uint16_t>(std::stoul(url.substr(url.rfind(':') + 1))));
+    const timeval patience{.tv_sec = 20, .tv_usec = 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0)
+      throw std::runtime_error("connect");
+  }
+  ~raw_client() { ::close(fd_); }
+  raw_client(const raw_client&) = delete;
+  raw_client& operator=(const raw_client&) = delete;
+
+  void send(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const auto n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      ASSERT_GT(n, 0);
+      bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
+  }
+  /// Until `count` bytes are there or the connection ends.
+  std::string read(std::size_t count) {
+    std::string all;
+    char piece[4096];
+    while (all.size() < count) {
+      const auto n = ::recv(fd_, piece, std::min(sizeof piece, count - all.size()), 0);
+      if (n <= 0) break;
+      all.append(piece, static_cast<std::size_t>(n));
+    }
+    return all;
+  }
+  std::string read_to_end() { return read(std::string::npos); }
+  /// One whole response.
+  std::string response() {
+    std::string all;
+    while (all.find("\r\n\r\n") == std::string::npos) {
+      const auto next = read(1);
+      if (next.empty()) return all;
+      all += next;
+    }
+    const auto at = all.find("content-length:");
+    if (at == std::string::npos) return all;
+    return all + read(std::stoul(all.substr(at + 15)));
+  }
+
+ private:
+  int fd_;
+};
+
+std::string chat(const std::string& pool, const std::string& text, const std::string& more = "") {
+  const std::string body =
+      R"({"model":"m","messages":[{"role":"user","content":")" + text + "\"}]}";
+  return "POST /" + pool + "/v1/chat/completions HTTP/1.1\r\nhost: x\r\n" + more +
+         "content-length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+TEST(simulator_socket, calls_share_a_connection_whole_in_pieces_and_pipelined) {
+  const auto sim = start(four_pools());
+  raw_client client(sim);
+  client.send(chat("fine", "[[id:1]]"));
+  EXPECT_THAT(client.response(), HasSubstr("[[re:1]]"));
+  for (const char c : chat("fine", "[[id:2]]")) client.send(std::string(1, c));
+  EXPECT_THAT(client.response(), HasSubstr("[[re:2]]"));
+  client.send(chat("fine", "[[id:3]]") + chat("fine", "[[id:4]]"));
+  EXPECT_THAT(client.response(), HasSubstr("[[re:3]]"));
+  EXPECT_THAT(client.response(), HasSubstr("[[re:4]]"));
+  client.send("GET /_sim/stats HTTP/1.1\r\nconnection: close\r\n\r\n");
+  const auto stats = client.read_to_end();
+  EXPECT_THAT(stats, HasSubstr("connection: close"));
+  EXPECT_THAT(stats, HasSubstr(R"("answered":4)"));
+}
+
+TEST(simulator_socket, a_large_body_after_100_continue) {
+  const auto sim = start(four_pools());
+  raw_client client(sim);
+  const std::string call = chat("fine", std::string(3'000'000, 'x'), "expect: 100-continue\r\n");
+  const auto head = call.find("\r\n\r\n") + 4;
+  client.send(call.substr(0, head));
+  EXPECT_EQ(client.response(), "HTTP/1.1 100 Continue\r\n\r\n");
+  client.send(call.substr(head));
+  EXPECT_THAT(client.response(), HasSubstr(R"("prompt_tokens":750004)"));
+  client.send(chat("fine", "small again"));
+  EXPECT_THAT(client.response(), StartsWith("HTTP/1.1 200 OK"));
+}
+
+TEST(simulator_socket, what_is_not_http_is_refused_and_closed) {
+  const auto sim = start(four_pools());
+  const auto answer = [&](const std::string& request) {
+    raw_client client(sim);
+    client.send(request);
+    return client.read_to_end();
+  };
+  EXPECT_THAT(answer("NONSENSE\r\n\r\n"), StartsWith("HTTP/1.1 400"));
+  EXPECT_THAT(answer("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"),
+              StartsWith("HTTP/1.1 411"));
+  EXPECT_THAT(answer("POST / HTTP/1.1\r\ncontent-length: 999999999\r\n\r\n"),
+              StartsWith("HTTP/1.1 413"));
+}
+
+TEST(simulator_socket, reset_sends_half_and_down_sends_nothing) {
+  auto sim = start(four_pools());
+  {
+    raw_client client(sim);
+    client.send(chat("reset", "x"));
+    const std::string half = client.read_to_end();
+    EXPECT_THAT(half, StartsWith("HTTP/1.1 200 OK"));
+    const auto body = half.find("\r\n\r\n") + 4;
+    const auto length = std::stoul(half.substr(half.find("content-length:") + 15));
+    EXPECT_EQ(half.size() - body, length / 2);
+  }
+  raw_client client(sim);
+  client.send(chat("down", "x"));
+  EXPECT_EQ(client.read_to_end(), "");
+  sim.stop();
+  EXPECT_EQ(stat(sim, "/dropped"), 2);
+}
+
+TEST(simulator_socket, a_stop_ends_calls_that_hang_or_wait) {
+  auto config = four_pools();
+  config.pools[0].latency.median = 1h;
+  config.threads = 2;
+  auto sim = start(config);
+  raw_client hanging(sim), waiting(sim), idle(sim), asking(sim);
+  hanging.send(chat("hang", "x"));
+  waiting.send(chat("fine", "x"));
+  while (stat(sim, "/in_flight") < 2) std::this_thread::yield();
+  sim.stop();
+  EXPECT_EQ(hanging.read_to_end(), "");
+  EXPECT_EQ(waiting.read_to_end(), "");
+  EXPECT_EQ(idle.read_to_end(), "");
+  EXPECT_EQ(stat(sim, "/dropped"), 2);
+  EXPECT_EQ(stat(sim, "/in_flight"), 0);
+  sim.stop();  // again: nothing to do
+}
+
+TEST(simulator_socket, a_client_that_leaves_frees_its_place) {
+  const auto sim = start(four_pools());
+  {
+    raw_client client(sim);
+    client.send(chat("hang", "x"));
+    while (stat(sim, "/in_flight") < 1) std::this_thread::yield();
+  }
+  while (stat(sim, "/in_flight") > 0) std::this_thread::yield();
+  EXPECT_EQ(stat(sim, "/pools/hang/dropped"), 1);
+}
+
+TEST(simulator_socket, many_connections_on_several_threads_lose_nothing) {
+  auto config = four_pools();
+  config.threads = 3;
+  const auto sim = start(config);
+  std::vector<std::thread> clients;
+  for (int c = 0; c < 8; ++c)
+    clients.emplace_back([&sim, c] {
+      raw_client client(sim);
+      for (int i = 0; i < 50; ++i) {
+        const std::string id = std::to_string(c) + "-" + std::to_string(i);
+        client.send(chat("fine", "[[id:" + id + "]]"));
+        EXPECT_THAT(client.response(), HasSubstr("[[re:" + id + "]]"));
+      }
+    });
+  for (auto& t : clients) t.join();
+  EXPECT_EQ(stat(sim, "/answered"), 400);
+  EXPECT_EQ(stat(sim, "/distinct_ids"), 400);
+  EXPECT_EQ(stat(sim, "/repeated_ids"), 0);
+}
+
+TEST(simulator_socket, the_transport_reaches_it_over_tls) {
+  std::string dir = (std::filesystem::temp_directory_path() / "spillway-sim-XXXXXX").string();
+  ASSERT_TRUE(::mkdtemp(dir.data()));
+  const auto id = server_identity::make("IP:127.0.0.1");
+  id.write_authority(dir + "/ca.pem");
+  const auto write = [&](const std::string& name, auto put) {
+    std::FILE* f = std::fopen((dir + name).c_str(), "w");
+    ASSERT_TRUE(f);
+    put(f);
+    std::fclose(f);
+  };
+  write("/cert.pem", [&](std::FILE* f) { PEM_write_X509(f, id.certificate.get()); });
+  write("/key.pem", [&](std::FILE* f) {
+    PEM_write_PrivateKey(f, id.key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+  });
+  auto config = four_pools();
+  config.tls = simulated::tls_files{dir + "/cert.pem", dir + "/key.pem"};
+  {
+    const auto sim = start(config);
+    EXPECT_THAT(sim.url(), StartsWith("https://127.0.0.1:"));
+    pool_config target = pool_at(sim.url());
+    target.ca_file = dir + "/ca.pem";
+    transport_harness client(target);
+    std::vector<outgoing_call> calls(3);
+    for (auto& call : calls) {
+      call.request.target = "/fine/v1/chat/completions";
+      call.request.body = R"({"model":"m","messages":[{"content":"[[id:t]]"}]})";
+    }
+    client->submit(lane_id(0), std::move(calls));
+    for (const auto& r : client.wait(3)) {
+      ASSERT_EQ(r.error, transport_error::none) << r.detail;
+      EXPECT_EQ(r.response.status, 200);
+      EXPECT_THAT(r.response.body, HasSubstr("[[re:t]]"));
+    }
+  }
+  config.tls->key_file = dir + "/absent.pem";
+  const auto refused = simulator::start(config);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("absent.pem"));
+  std::filesystem::remove_all(dir);
+}
+
+TEST(simulator_socket, a_taken_port_is_told) {
+  const auto first = start(four_pools());
+  auto config = four_pools();
+  const std::string url = first.url();
+  config.port = static_cast<std::uint16_t>(std::stoul(url.substr(url.rfind(':') + 1)));
+  const auto second = simulator::start(config);
+  ASSERT_FALSE(second);
+  EXPECT_THAT(second.error().message, HasSubstr(std::to_string(config.port)));
+  EXPECT_EQ(first.endpoint("hang"), url + "/hang/v1");
+  EXPECT_EQ(first.endpoints().size(), 4u);
+}
+
+}  // namespace
+}  // namespace spillway::test
