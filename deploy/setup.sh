@@ -36,7 +36,10 @@ apt() {
     "$@" > "$apt_log" 2>&1
 }
 
-install() { apt install -y --no-install-recommends "$@"; }
+# One sync at the end instead of one for each of some 30,000 files: a minute less on a common disk.
+install() {
+  apt install -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "$@" && sync
+}
 
 give_up() {
   tail -n 15 "$apt_log" >&2

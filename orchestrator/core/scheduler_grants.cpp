@@ -210,7 +210,7 @@ bool scheduler::grant_next(time_point now, cursor& c, std::vector<grant>& grants
     if (!cls.queue.unloaded.empty() && !cls.given_up) progress_possible_ = true;
     return false;
   }
-  if (bytes > settings_.window_bytes) { progress_possible_ = true; return false; }
+  if (bytes > settings_.window_bytes) return false;  // started prompts come first
   const prompt_size size{static_cast<std::int64_t>(head->body.length), head->images, head->choices,
                          head->max_output};
   grant g{.where = head->where, .cls = c.cls, .fresh = true, .lane = {}, .cost = {}, .call = {}};

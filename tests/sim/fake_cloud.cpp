@@ -35,7 +35,9 @@ void fake_cloud::start_queued(lane_id lane) {
 }
 
 void fake_cloud::answer(open_call& call, const lane_book& book, const std::string& body) {
-  const auto output = 1 + static_cast<std::int64_t>(draw() * 20);
+  const auto limit = body.find("\"max_tokens\":");
+  const auto most = std::min<std::int64_t>(20, std::stoll(body.substr(limit + 13, 12)));
+  const auto output = 1 + static_cast<std::int64_t>(draw() * static_cast<double>(most - 1));
   const token_usage usage{true, tokens(static_cast<std::int64_t>(body.size() / 5)), tokens(0),
                           tokens(output)};
   if (book.config.price) billed_ += spillway::billed(usage, *book.config.price);

@@ -87,15 +87,27 @@ int grants(lane& l, time_point from, duration span, const call_cost& cost = one)
 
 TEST(lane, without_limits_only_the_slots_count) {
   lane l(setup_of({}, 3), start);
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 6; ++i) {  // as many again wait ready for a freed connection
     ASSERT_EQ(l.check(start, one), refusal::none);
     l.take(start, one);
   }
   EXPECT_EQ(l.check(start, one), refusal::slots);
   EXPECT_EQ(l.ready_at(start, one), time_never) << "only an answer frees a slot";
-  EXPECT_EQ(l.describe(start).outstanding, 3);
+  EXPECT_EQ(l.describe(start).outstanding, 6);
   (void)l.end_call(start, one, small, answered(), 1ms);
   EXPECT_EQ(l.check(start, one), refusal::none);
+}
+
+TEST(lane, a_slow_lane_takes_few_permits_ahead) {
+  lane l(setup_of({.rpm = 6'000, .concurrency = 3}), start);  // two in 20 ms
+  int taken = 0;
+  for (auto now = start; now < start + 1s; now += 1ms)
+    while (l.check(now, one) == refusal::none) {
+      l.take(now, one);
+      ++taken;
+    }
+  EXPECT_EQ(taken, 5);
+  EXPECT_EQ(l.check(start + 1s, one), refusal::slots);
 }
 
 TEST(lane, requests_are_paced) {

@@ -42,7 +42,8 @@ TEST(id_index, finds_every_entry_among_a_hundred_thousand) {
   for (const auto& [hash, where] : model) ASSERT_EQ(all_with(index, hash), where);
   for (int i = 0; i < 100'000; ++i) {
     const auto hash = random();
-    if (!model.contains(hash)) ASSERT_TRUE(all_with(index, hash).empty());
+    if (model.contains(hash)) continue;
+    ASSERT_TRUE(all_with(index, hash).empty());
   }
 }
 
