@@ -83,6 +83,19 @@ result<opened_state> create_state(const file_log_options& o, const input_reader&
   return s;
 }
 
+/// True for a store whose creation was cut short before anything was written to it.
+result<bool> is_unborn(const file_log_options& o) {
+  auto store = open_rocksdb(store_path(o), false);
+  if (!store) return store.error();
+  bool empty = true;
+  const auto scanned = (*store)->scan("", [&](std::string_view, std::string_view) {
+    empty = false;
+    return false;
+  });
+  if (!scanned) return scanned.error();
+  return empty;
+}
+
 /// True if everything in `narrow` is allowed by `wide`.
 bool narrows(const std::optional<std::vector<std::string>>& narrow,
              const std::optional<std::vector<std::string>>& wide) {
@@ -185,7 +198,11 @@ result<opened_state> open_state(const file_log_options& o, const input_reader& i
     if (auto r = remove_all_of(o); !r) return r.error();
     return create_state(o, input);
   }
-  if (*found == folder::ours) return reopen_state(o, input);
+  if (*found == folder::ours) {
+    auto unborn = is_unborn(o);
+    if (!unborn) return unborn.error();
+    if (!*unborn) return reopen_state(o, input);
+  }
   for (const auto& path : {o.output, o.errors}) {
     std::error_code code;
     if (fs::exists(path, code))

@@ -31,6 +31,8 @@ class gcra {
   void give_back(std::int64_t cost) { paid_until_ -= time_for(cost); }
   /// Nothing is granted before `until`, when the provider says that less is left than we think.
   void hold(time_point until) { paid_until_ = std::max(paid_until_, until + burst_); }
+  /// The provider's own word that it grants less than was configured.
+  void lower_to(std::int64_t per_minute) { per_minute_ = std::min(per_minute_, per_minute); }
   [[nodiscard]] std::int64_t per_minute() const { return per_minute_; }
 
  private:

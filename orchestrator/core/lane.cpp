@@ -216,6 +216,8 @@ void lane::stop(time_point now, down_cause cause, const std::string& reason) {
 void lane::read_headers(time_point now, const outcome& out) {
   const auto apply = [&](std::optional<gcra>& limiter, const rate_reading& r, std::int64_t need) {
     if (!r.limit || !r.remaining || *r.limit <= 0) return;
+    // A longer reset belongs to a quota of a day, not of a minute.
+    if (limiter && r.reset && *r.reset <= 60s) limiter->lower_to(usable_share(*r.limit));
     const auto left_alone = static_cast<std::int64_t>(
         std::ceil(static_cast<double>(*r.limit) * setup_.config.quota.headroom - 1e-9));
     const auto ours = *r.remaining - left_alone;

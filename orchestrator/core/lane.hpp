@@ -47,6 +47,10 @@ class lane {
   [[nodiscard]] refusal check(time_point now, const call_cost&) const;
   /// Earliest time at which `check` may change without an answer coming in.
   [[nodiscard]] time_point ready_at(time_point now, const call_cost&) const;
+  /// True if the call's worst case is more than the lane may spend in a whole day.
+  [[nodiscard]] bool never_fits(const call_cost& cost) const {
+    return setup_.config.quota.usd_per_day && cost.reserve > *setup_.config.quota.usd_per_day;
+  }
   /// Takes the permits that `check` allowed.
   void take(time_point now, const call_cost&);
 

@@ -68,7 +68,6 @@ tick_actions scheduler::tick(time_point now, tick_events events, stripe_runner& 
   auto grants = grant_permits(now, actions);
   start_calls(grants, stripes, actions);
   request_loads(actions);
-  watch_lanes(now, actions);
   decide_stop(actions);
   return actions;
 }
@@ -206,22 +205,6 @@ bool scheduler::pending(const class_state& cls) const {
                      [](const auto& part) { return !part.fresh.empty() || !part.waiting.empty(); });
 }
 
-void scheduler::watch_lanes(time_point now, tick_actions& actions) {
-  for (auto& cls : classes_) {
-    const bool usable = std::any_of(cls.ranked.begin(), cls.ranked.end(),
-                                    [&](lane_id id) { return lanes_[id.value()].usable(); });
-    if (usable || !pending(cls)) {
-      cls.unusable_since.reset();
-      cls.given_up = false;
-      continue;
-    }
-    if (!cls.unusable_since) cls.unusable_since = now;
-    const auto end = *cls.unusable_since + settings_.job.stall_timeout;
-    cls.given_up = now >= end;
-    if (!cls.given_up) actions.wake = std::min(actions.wake, end);
-  }
-}
-
 void scheduler::decide_stop(tick_actions& actions) {
   if (in_flight_ > 0) return;
   const bool work_left = !input_read_ || waiting_ > 0 ||
@@ -237,18 +220,16 @@ void scheduler::decide_stop(tick_actions& actions) {
     actions.stop = stop_cause::drained;
   } else if (input_read_ && !progress_possible_) {
     actions.stop = money_short_ ? stop_cause::budget : stop_cause::stalled;
-    if (money_short_) {
+    if (money_short_)
       actions.stop_reason = "the budget is spent: what is left does not cover the next prompt's "
                             "worst case; repeat the command with a larger --budget to go on";
-      return;
-    }
-    for (const auto& cls : classes_)
-      if (cls.given_up) {
-        actions.stop_reason = "every lane of model '" + cls.queue.model + "' was down for " +
-                              std::to_string(static_cast<long>(seconds_of(settings_.job.stall_timeout))) +
-                              " s (stall_timeout)";
-        break;
-      }
+    else if (!stalled_model_.empty())
+      actions.stop_reason = "every lane of model '" + stalled_model_ + "' was down for " +
+                            std::to_string(static_cast<long>(seconds_of(settings_.job.stall_timeout))) +
+                            " s (stall_timeout)";
+    else if (day_short_)
+      actions.stop_reason = "the next prompt's worst case is more than usd_per_day of any lane it "
+                            "may use: raise usd_per_day or lower the prompt's output limit";
   }
 }
 

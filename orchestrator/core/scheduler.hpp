@@ -30,6 +30,7 @@ struct active_prompt {
   nano_usd charged;           ///< for ended sends, in doubt or failed after being billed
   call_cost cost;             ///< of the open send
   std::vector<lane_id> unfit; ///< lanes that can't serve this prompt
+  std::optional<time_point> down_since;  ///< all its other lanes are
   std::string error_code, error_message;  ///< of the last ended send
 
   [[nodiscard]] prompt_size size() const {
@@ -130,8 +131,7 @@ class scheduler {
   struct class_state {
     class_queue queue;
     std::vector<lane_id> ranked;  ///< allowed by residency, best first
-    std::optional<time_point> unusable_since;
-    bool given_up = false;        ///< all its lanes were down for stall_timeout
+    std::optional<time_point> down_since;  ///< all its lanes are; none of them took a prompt since
     double input_mean = 500, output_mean = 200;
   };
   /// Where the granting of one tick stands in a class.
@@ -139,6 +139,7 @@ class scheduler {
     class_id cls;
     std::vector<std::uint32_t> ready;  ///< waiting prompts whose time has come, in order
     std::size_t next_ready = 0;
+    bool more_ready = false;           ///< others are looked at in the next tick
     std::array<std::size_t, stripe_count> taken{};  ///< of each stripe's fresh prompts
     bool done = false;
   };
@@ -166,12 +167,14 @@ class scheduler {
   cursor cursor_for(time_point now, class_id);
   bool grant_next(time_point now, cursor&, std::vector<grant>&, tick_actions&);
   choice choose_lane(time_point now, const class_state&, const prompt_size&,
-                     const std::vector<lane_id>& unfit, grant&, tick_actions&);
+                     const std::vector<lane_id>& unfit, std::optional<time_point>& down_since,
+                     grant&, tick_actions&);
   [[nodiscard]] bool any_lane_open(time_point now, const class_state&) const;
   void start_calls(std::vector<grant>&, stripe_runner&, tick_actions&);
   const active_prompt* start_call(const grant&);
   void request_loads(tick_actions&);
-  void watch_lanes(time_point now, tick_actions&);
+  void note_blocked(time_point now, std::optional<time_point>& down_since, bool usable,
+                    const class_state&, tick_actions&);
   void decide_stop(tick_actions&);
   [[nodiscard]] bool pending(const class_state&) const;
 
@@ -186,6 +189,9 @@ class scheduler {
   bool input_read_ = false, draining_ = false;
   bool progress_possible_ = true;  ///< of this tick: some prompt may still go, now or later
   bool money_short_ = false;       ///< of this tick: some worst case does not fit the budget
+  bool day_short_ = false;         ///< … or is more than a lane may spend in a whole day
+  std::string stalled_model_;      ///< of this tick: its lanes were down for stall_timeout
+  std::size_t ready_offset_ = 0;   ///< rotates, so that no retry waits behind others for ever
   std::uint64_t next_call_ = 1;
   std::int64_t in_flight_ = 0, waiting_ = 0;
   std::size_t loads_out_ = 0;

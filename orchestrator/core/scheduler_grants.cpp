@@ -137,8 +137,8 @@ void scheduler::rank_lanes(time_point now) {
 
 std::vector<scheduler::grant> scheduler::grant_permits(time_point now, tick_actions& actions) {
   std::vector<grant> grants;
-  money_short_ = false;
-  progress_possible_ = false;
+  money_short_ = day_short_ = progress_possible_ = false;
+  stalled_model_.clear();
   if (draining_ || classes_.empty()) return grants;
   std::vector<cursor> cursors;
   for (std::size_t i = 0; i < classes_.size(); ++i) {
@@ -154,12 +154,13 @@ std::vector<scheduler::grant> scheduler::grant_permits(time_point now, tick_acti
       if (!c.done) ++open;
     }
   }
-  for (const auto& c : cursors) {  // retries whose time has not come yet
+  for (const auto& c : cursors) {  // retries whose time, or turn, has not come yet
+    if (c.more_ready) actions.wake = std::min(actions.wake, now + std::chrono::milliseconds(10));
     for (const auto& part : classes_[c.cls.value()].queue.stripes) {
       const auto later = part.waiting.lower_bound({now + duration(1), 0});
       if (later == part.waiting.end()) continue;
       actions.wake = std::min(actions.wake, later->first);
-      if (!classes_[c.cls.value()].given_up) progress_possible_ = true;
+      progress_possible_ = true;
     }
   }
   return grants;
@@ -169,11 +170,17 @@ scheduler::cursor scheduler::cursor_for(time_point now, class_id id) {
   cursor c{.cls = id, .ready = {}};
   for (const auto& part : classes_[id.value()].queue.stripes)
     for (const auto& [at, where] : part.waiting) {
-      if (at > now || c.ready.size() >= ready_waiting_max * stripe_count) break;
+      if (at > now) break;
       c.ready.push_back(where);
     }
   std::sort(c.ready.begin(), c.ready.end());
-  if (c.ready.size() > ready_waiting_max) c.ready.resize(ready_waiting_max);
+  if (c.ready.size() > ready_waiting_max) {
+    ready_offset_ = (ready_offset_ + ready_waiting_max) % c.ready.size();
+    std::rotate(c.ready.begin(), c.ready.begin() + static_cast<std::ptrdiff_t>(ready_offset_),
+                c.ready.end());
+    c.ready.resize(ready_waiting_max);
+    c.more_ready = true;
+  }
   return c;
 }
 
@@ -189,9 +196,10 @@ bool scheduler::grant_next(time_point now, cursor& c, std::vector<grant>& grants
   static const std::vector<lane_id> all_fit;
   while (c.next_ready < c.ready.size()) {
     const auto where = position::from_value(c.ready[c.next_ready++]);
-    const auto& active = stripes_[stripe_of(where)].active.at(where.value());
+    auto& active = stripes_[stripe_of(where)].active.at(where.value());
+    auto& down_since = active.unfit.empty() ? cls.down_since : active.down_since;
     grant g{.where = where, .cls = c.cls, .fresh = false, .lane = {}, .cost = {}, .call = {}};
-    if (choose_lane(now, cls, active.size(), active.unfit, g, actions) == choice::granted) {
+    if (choose_lane(now, cls, active.size(), active.unfit, down_since, g, actions) == choice::granted) {
       grants.push_back(g);
       return true;
     }
@@ -207,14 +215,14 @@ bool scheduler::grant_next(time_point now, cursor& c, std::vector<grant>& grants
       head = &fresh[c.taken[s]];
   }
   if (!head) {
-    if (!cls.queue.unloaded.empty() && !cls.given_up) progress_possible_ = true;
+    if (!cls.queue.unloaded.empty()) progress_possible_ = true;
     return false;
   }
   if (bytes > settings_.window_bytes) return false;  // started prompts come first
   const prompt_size size{static_cast<std::int64_t>(head->body.length), head->images, head->choices,
                          head->max_output};
   grant g{.where = head->where, .cls = c.cls, .fresh = true, .lane = {}, .cost = {}, .call = {}};
-  if (choose_lane(now, cls, size, all_fit, g, actions) != choice::granted) return false;
+  if (choose_lane(now, cls, size, all_fit, cls.down_since, g, actions) != choice::granted) return false;
   ++c.taken[stripe_of(g.where)];
   cls.queue.loaded_bytes -= head->text.size();
   grants.push_back(g);
@@ -223,15 +231,18 @@ bool scheduler::grant_next(time_point now, cursor& c, std::vector<grant>& grants
 
 scheduler::choice scheduler::choose_lane(time_point now, const class_state& cls,
                                          const prompt_size& size,
-                                         const std::vector<lane_id>& unfit, grant& g,
+                                         const std::vector<lane_id>& unfit,
+                                         std::optional<time_point>& down_since, grant& g,
                                          tick_actions& actions) {
-  bool affordable = false;
+  bool affordable = false, usable = false;
   for (const lane_id id : cls.ranked) {
     if (std::find(unfit.begin(), unfit.end(), id) != unfit.end()) continue;
     auto& l = lanes_[id.value()];
     const auto cost = l.cost_for(size);
     if (!money_.fits(cost.reserve)) { money_short_ = true; continue; }
+    if (l.never_fits(cost)) { day_short_ = true; continue; }
     affordable = true;
+    usable = usable || l.usable();
     if (l.check(now, cost) != refusal::none) {
       actions.wake = std::min(actions.wake, l.ready_at(now, cost));
       continue;
@@ -247,10 +258,29 @@ scheduler::choice scheduler::choose_lane(time_point now, const class_state& cls,
     g.call = call_id(next_call_++);
     ++in_flight_;
     progress_possible_ = true;
+    if (l.usable()) down_since.reset();
     return choice::granted;
   }
-  if (affordable && !cls.given_up) progress_possible_ = true;
-  return affordable ? choice::blocked : choice::too_dear;
+  if (!affordable) return choice::too_dear;
+  note_blocked(now, down_since, usable, cls, actions);
+  return choice::blocked;
+}
+
+void scheduler::note_blocked(time_point now, std::optional<time_point>& down_since, bool usable,
+                             const class_state& cls, tick_actions& actions) {
+  if (usable) {
+    down_since.reset();
+    progress_possible_ = true;
+    return;
+  }
+  if (!down_since) down_since = now;
+  const auto end = *down_since + settings_.job.stall_timeout;
+  if (now >= end) {
+    stalled_model_ = cls.queue.model;
+    return;
+  }
+  progress_possible_ = true;
+  actions.wake = std::min(actions.wake, end);
 }
 
 void scheduler::start_calls(std::vector<grant>& grants, stripe_runner& stripes,

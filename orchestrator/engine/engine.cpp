@@ -2,8 +2,6 @@
 
 #include "connectors/rows.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 
 namespace spillway {
@@ -170,6 +168,7 @@ time_point engine::step(time_point now, engine_events events) {
   for (const auto id : actions.load) reader_->read_again(ledger_.at(id));
   request_shards();
   note_stop(actions);
+  log_lane_changes(now);
   return actions.wake;
 }
 

@@ -104,6 +104,7 @@ class engine {
   [[nodiscard]] std::string row_for(const invalid_line&) const;
   void commit(commit_group&&, std::vector<waiting_send>&&);
   void note_stop(const tick_actions&);
+  void log_lane_changes(time_point now);
   [[nodiscard]] std::vector<named_totals> totals() const;
   [[nodiscard]] lane_progress describe(lane_id, time_point now) const;
   [[nodiscard]] double recent_rate(time_point now) const;
@@ -138,6 +139,8 @@ class engine {
   std::int64_t answered_ = 0, errors_ = 0, invalid_ = 0, resumed_ = 0, in_doubt_at_start_ = 0;
   std::int64_t adopted_ = 0;
   std::uint64_t input_bytes_ = 0, indexed_bytes_ = 0;
+  std::vector<lane_health> logged_health_;
+  time_point looked_at_{};
   struct second { std::int64_t at = -1, answered = 0; };
   std::array<second, 10> recent_{};
 };

@@ -1,6 +1,8 @@
 // How the engine looks from outside.
 #include "orchestrator/engine/engine.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 
 namespace spillway {
@@ -41,6 +43,25 @@ lane_progress engine::describe(lane_id id, time_point now) const {
   out.tpm_used = c.tpm_used;
   out.totals = lane.totals();
   return out;
+}
+
+void engine::log_lane_changes(time_point now) {
+  if (now - looked_at_ < std::chrono::milliseconds(100)) return;
+  looked_at_ = now;
+  logged_health_.resize(scheduler_->lane_count(), lane_health::up);
+  for (std::uint32_t i = 0; i < logged_health_.size(); ++i) {
+    const auto lane = describe(lane_id(i), now);
+    if (lane.health == logged_health_[i]) continue;
+    // Held lanes come and go with every refusal: of interest only to those who look closely.
+    const bool quiet = lane.health == lane_health::held || logged_health_[i] == lane_health::held ||
+                       lane.health == lane_health::probing;
+    const auto level = quiet ? spdlog::level::debug
+                             : lane.health == lane_health::up ? spdlog::level::info
+                                                              : spdlog::level::warn;
+    spdlog::log(level, "lane {}/{} is {} (was {}){}{}", lane.pool, lane.lane, name_of(lane.health),
+                name_of(logged_health_[i]), lane.reason.empty() ? "" : ": ", lane.reason);
+    logged_health_[i] = lane.health;
+  }
 }
 
 duration engine::recent_span(time_point now) const {

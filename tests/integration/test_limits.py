@@ -36,13 +36,13 @@ class Budget(Case):
     def test_it_holds_over_several_lanes_and_missing_output_limits(self):
         sim = self.simulate(sim_pool("a", output_tokens=60), sim_pool("b", output_tokens=60))
         few = lane(quota={"concurrency": 3}, max_output_tokens=100)
-        job = Job(self, [pool(sim.endpoints[n], n, lanes=[few]) for n in ("a", "b")], budget_usd=0.004)
+        job = Job(self, [pool(sim.endpoints[n], n, lanes=[few]) for n in ("a", "b")], budget_usd=0.01)
         ids = write_prompts(job.input, 100)
         text = job.input.read_text().replace('"max_tokens": 32', '"n": 2')
         job.input.write_text(text)
         job.run(expect=STOPPED)
         stats = sim.stats()
-        self.assertLessEqual(stats["billed_usd"], 0.004)
+        self.assertLessEqual(stats["billed_usd"], 0.01)
         self.assertTrue(all(c["answered"] for c in stats["pools"].values()))
         self.assertFalse(job.error_rows())
         job.run("--budget", "1")
@@ -56,13 +56,13 @@ class Budget(Case):
     def test_money_of_a_day_moves_work_to_another_lane(self):
         sim = self.simulate(sim_pool("capped"), sim_pool("free", price={"input": 0, "output": 0}))
         job = Job(self, [
-            pool(sim.endpoints["capped"], "capped", lanes=[lane(quota={"concurrency": 8, "usd_per_day": 0.003})]),
+            pool(sim.endpoints["capped"], "capped", lanes=[lane(quota={"concurrency": 8, "usd_per_day": 0.01})]),
             pool(sim.endpoints["free"], "free", lanes=[lane(price={"input": 0, "output": 0})])], order="as-listed")
-        ids = write_prompts(job.input, 120)
+        ids = write_prompts(job.input, 200)
         job.run()
         self.check_each_once(job, ids)
         pools = sim.stats()["pools"]
-        self.assertLessEqual(pools["capped"]["billed_usd"], 0.003)
+        self.assertLessEqual(pools["capped"]["billed_usd"], 0.01)
         self.assertGreater(pools["capped"]["answered"], 0)
 
     def test_requests_of_a_day_are_counted_across_runs(self):
@@ -111,9 +111,7 @@ class ErrorRate(Case):
 class Attempts(Case):
     def test_a_prompt_is_given_up_after_max_attempts(self):
         sim, job, ids = self.simple_job(
-            4, sim_changes={"faults": [{"kind": "error", "share": 0.3, "status": 500, "by": "prompt"},
-                                       ]}, lane_changes={"quota": {"concurrency": 4}})
-        ids = write_prompts(job.input, 40)
+            80, {"faults": [{"kind": "error", "share": 0.08, "status": 500, "by": "prompt"}]})
         job.run("--max-attempts", "2", expect=ERROR_ROWS, seconds=120)
         errors = job.error_rows()
         failed = {r["custom_id"] for r in errors}

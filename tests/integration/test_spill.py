@@ -97,6 +97,7 @@ class DeadPool(Case):
             ids = write_prompts(job.input, 20)
             process = job.run(expect=STOPPED)
         self.assertIn("stall_timeout", process.err)
+        self.assertLess(job.status()["elapsed_s"], 4)
         self.assertIn(MODEL, process.err)
         self.assertIn("Go on with the same command", process.err)
         self.assertEqual((job.rows(), job.error_rows()), ([], []), "nobody lost a prompt")

@@ -3,6 +3,7 @@
 #include "tests/sim/world.hpp"
 
 #include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
 
 #include <cstdlib>
 
@@ -32,7 +33,10 @@ void run_range(std::uint64_t first, std::uint64_t count) {
   EXPECT_GT(processes, count) << "hardly any kills";
 }
 
-class schedules : public testing::TestWithParam<int> {};
+class schedules : public testing::TestWithParam<int> {
+ protected:
+  static void SetUpTestSuite() { spdlog::set_level(spdlog::level::off); }
+};
 
 TEST_P(schedules, hold_every_invariant) {
   if (const char* one = std::getenv("SPILLWAY_SIM_SEED")) {

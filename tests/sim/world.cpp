@@ -78,7 +78,7 @@ ending world::live(time_point kill_at, time_point stop_at) {
   time_point wake = now_, sync_at = time_never, read_at = time_never;
   bool asked_to_stop = false;
   while (!e->done()) {
-    if (log_.unsynced() && sync_at == time_never) sync_at = now_ + some(5ms);
+    if (log_.unsynced() && sync_at == time_never) sync_at = now_ + some(schedule_.seed % 3 == 0 ? 60ms : 5ms);
     if (reader.asked() && read_at == time_never) read_at = now_ + some(3ms);
     const auto next = std::min({wake, sync_at, read_at, cloud_.next_end(), kill_at,
                                 asked_to_stop ? time_never : stop_at});

@@ -236,25 +236,40 @@ TEST(lane, header_readings_hold_the_limiter) {
   lane l(setup_of({.rpm = 6'000}), start);
   const auto now = start + 10s;
   auto o = answered();
-  o.requests = {100, 0, 2s};
+  o.requests = {6'000, 0, 60s};
   call(l, now, o);
-  EXPECT_NE(l.check(now + 19ms, one), refusal::none) << "one of 100 comes back each 20 ms";
-  EXPECT_EQ(l.check(now + 40ms, one), refusal::none);
+  EXPECT_EQ(l.check(now + 9ms, one), refusal::requests) << "one comes back each 10 ms";
+  EXPECT_EQ(l.check(now + 30ms, one), refusal::none);
 }
 
 TEST(lane, header_readings_leave_the_headroom_to_others) {
   lane l(setup_of({.rpm = 6'000, .headroom = 0.25}), start);
-  auto now = start + 10s;
+  const auto now = start + 10s;
   auto plenty = answered();
-  plenty.requests = {100, 26, 10s};
+  plenty.requests = {6'000, 1'501, 45s};
   call(l, now, plenty);
   EXPECT_EQ(l.check(now, one), refusal::none);
   auto short_of = answered();
-  short_of.requests = {100, 5, 10s};
+  short_of.requests = {6'000, 900, 51s};  // 100 a second come back; 601 are needed
   call(l, now, short_of);
-  // 21 more have to come back, of 95 missing in 10 s.
-  EXPECT_EQ(l.check(now + 2s, one), refusal::requests);
-  EXPECT_EQ(l.check(now + 2400ms, one), refusal::none);
+  EXPECT_EQ(l.check(now + 5900ms, one), refusal::requests);
+  EXPECT_EQ(l.check(now + 6100ms, one), refusal::none);
+}
+
+TEST(lane, a_lower_limit_in_the_headers_lowers_the_rate) {
+  lane l(setup_of({.rpm = 6'000}), start);
+  auto daily = answered();
+  daily.requests = {600, 500, 3h};
+  call(l, start, daily);
+  EXPECT_NEAR(grants(l, start + 1s, 10s), 1'000, 30) << "a quota of a day is another matter";
+  auto lower = answered();
+  lower.requests = {600, 500, 10s};
+  call(l, start + 20s, lower);
+  EXPECT_NEAR(grants(l, start + 30s, 10s), 100, 5);
+  auto higher = answered();
+  higher.requests = {60'000, 60'000, 0s};
+  call(l, start + 50s, higher);
+  EXPECT_NEAR(grants(l, start + 60s, 10s), 100, 5) << "never above what was configured";
 }
 
 TEST(lane, headers_without_a_known_quota_hold_the_lane) {
