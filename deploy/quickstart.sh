@@ -139,8 +139,9 @@ heading "3. The same command again: it goes on where it was"
 run_to_the_end
 
 "$spillway" status -o results.jsonl --json > status.json
-python3 -c 'import sys, urllib.request
-sys.stdout.buffer.write(urllib.request.urlopen(sys.argv[1] + "/_sim/stats", timeout=10).read())' \
+python3 -c 'import sys, urllib.request as web
+direct = web.build_opener(web.ProxyHandler({}))
+sys.stdout.buffer.write(direct.open(sys.argv[1] + "/_sim/stats", timeout=10).read())' \
   "$simulator_url" > stats.json
 
 heading "4. The proof"

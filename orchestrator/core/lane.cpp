@@ -20,10 +20,6 @@ constexpr duration down_pause_first = 15s, down_pause_max = 5min;
 constexpr duration refusal_pause_first = 500ms, refusal_pause_max = 30s;
 constexpr duration slow_for = 60s;
 
-std::int64_t second_of(time_point t) {
-  return std::chrono::floor<std::chrono::seconds>(t).time_since_epoch().count();
-}
-
 time_point next_day(time_point now) {
   return std::chrono::floor<std::chrono::days>(now) + std::chrono::days(1);
 }
@@ -34,7 +30,8 @@ duration doubled(duration first, duration max, int times) {
 
 }  // namespace
 
-lane::lane(lane_setup setup, time_point now) : setup_(std::move(setup)) {
+lane::lane(lane_setup setup, time_point now)
+    : setup_(std::move(setup)), recent_requests_(now), recent_tokens_(now) {
   const auto& quota = setup_.config.quota;
   const auto burst = setup_.sliced ? burst_sliced : burst_normal;
   const double share = setup_.sliced ? sliced_share : 1.0;
@@ -124,11 +121,8 @@ void lane::take(time_point now, const call_cost& cost) {
   ++totals_.day_requests;
   if (requests_) requests_->take(now, now < slow_until_ ? 2 : 1);
   if (tokens_) tokens_->take(now, cost.rate.count() * (now < slow_until_ ? 2 : 1));
-  const auto s = second_of(now);
-  auto& bucket = seconds_[static_cast<std::size_t>(s % 10)];
-  if (bucket.at != s) bucket = {s, 0, 0};
-  ++bucket.requests;
-  bucket.tokens += cost.rate.count();
+  recent_requests_.add(now, 1);
+  recent_tokens_.add(now, cost.rate.count());
 }
 
 nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size& size,
@@ -243,14 +237,6 @@ std::optional<double> lane::typical_cost(tokens input, tokens output) const {
   return std::nullopt;
 }
 
-lane::second lane::last_seconds(time_point now) const {
-  const auto s = second_of(now);
-  second sum;
-  for (const auto& b : seconds_)
-    if (b.at > s - 10 && b.at <= s) { sum.requests += b.requests; sum.tokens += b.tokens; }
-  return sum;
-}
-
 lane::condition lane::describe(time_point now) const {
   condition c;
   const call_cost one{tokens(1), nano_usd{}};
@@ -262,14 +248,13 @@ lane::condition lane::describe(time_point now) const {
     c.reason = reason_;
     c.until = ready_at(now, one);
   }
-  const auto recent = last_seconds(now);
-  const auto share = [](std::int64_t used, const std::optional<gcra>& limiter) {
-    return std::optional<double>(limiter ? std::optional<double>(static_cast<double>(used) * 6.0 /
-                                           static_cast<double>(limiter->per_minute()))
-                                         : std::nullopt);
+  const auto share = [&](const recent_sum& used, const std::optional<gcra>& limiter) {
+    std::optional<double> out;
+    if (limiter) out = used.rate(now) * 60.0 / static_cast<double>(limiter->per_minute());
+    return out;
   };
-  c.rpm_used = share(recent.requests, requests_);
-  c.tpm_used = share(recent.tokens, tokens_);
+  c.rpm_used = share(recent_requests_, requests_);
+  c.tpm_used = share(recent_tokens_, tokens_);
   return c;
 }
 

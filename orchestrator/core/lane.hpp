@@ -4,11 +4,11 @@
 #include "orchestrator/core/breaker.hpp"
 #include "orchestrator/core/gcra.hpp"
 #include "orchestrator/core/money.hpp"
+#include "orchestrator/core/recent.hpp"
 #include "schemas/config.hpp"
 #include "schemas/outcome.hpp"
 #include "schemas/totals.hpp"
 
-#include <array>
 #include <functional>
 #include <optional>
 #include <string>
@@ -88,8 +88,6 @@ class lane {
   void hold_after_refusal(time_point now, const outcome&);
   [[nodiscard]] std::int64_t ready_allowance(const call_cost&) const;
   [[nodiscard]] std::int64_t usable_share(std::int64_t quota) const;
-  struct second { std::int64_t at = -1, requests = 0, tokens = 0; };
-  [[nodiscard]] second last_seconds(time_point now) const;
 
   lane_setup setup_;
   std::optional<gcra> requests_, tokens_;
@@ -104,7 +102,7 @@ class lane {
   // Learned: input tokens a body byte/4, output tokens an answer (as sums, halved as they grow).
   double seen_estimate_ = 0, seen_input_ = 0, seen_answers_ = 0, seen_output_ = 0;
   std::optional<duration> latency_;
-  std::array<second, 10> seconds_{};
+  recent_sum recent_requests_, recent_tokens_;
   lane_totals totals_;
 };
 

@@ -35,15 +35,14 @@ struct engine::stripes_adapter final : stripe_runner {
   parallel_runner& runner;
 };
 
-engine::engine() = default;
+engine::engine(time_point now) : started_at_(now), recent_answers_(now) {}
 engine::~engine() = default;
 
 result<std::unique_ptr<engine>> engine::make(engine_setup setup,
                                              const std::vector<std::int64_t>& slots,
                                              recovered_log log, time_point now) {
-  std::unique_ptr<engine> e(new engine);
+  std::unique_ptr<engine> e(new engine(now));
   e->setup_ = std::move(setup);
-  e->started_at_ = now;
   std::vector<lane_setup> lanes;
   const auto& pools = e->setup_.config.pools;
   for (std::uint32_t p = 0; p < pools.size(); ++p) {
@@ -158,12 +157,7 @@ time_point engine::step(time_point now, engine_events events) {
   encode_sends(now, actions, group, sends);
   write_rows(actions.finishes, group);
   for (const auto& finish : actions.finishes)
-    if (finish.outcome.kind == outcome_kind::answered) {
-      const auto s = std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();
-      auto& bucket = recent_[static_cast<std::size_t>(s % 10)];
-      if (bucket.at != s) bucket = {s, 0};
-      ++bucket.answered;
-    }
+    if (finish.outcome.kind == outcome_kind::answered) recent_answers_.add(now, 1);
   commit(std::move(group), std::move(sends));
   for (const auto id : actions.load) reader_->read_again(ledger_.at(id));
   request_shards();

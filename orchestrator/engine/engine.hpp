@@ -4,6 +4,7 @@
 
 #include "connectors/log.hpp"
 #include "orchestrator/core/ledger.hpp"
+#include "orchestrator/core/recent.hpp"
 #include "orchestrator/core/scheduler.hpp"
 #include "orchestrator/engine/intake.hpp"
 #include "orchestrator/engine/progress.hpp"
@@ -92,7 +93,7 @@ class engine {
   };
   struct stripes_adapter;
 
-  engine();
+  explicit engine(time_point now);
   void release_sends(engine_events&);
   std::vector<call_ended> decode(std::vector<call_result>&&);
   void take_shard(parsed_shard&&, tick_events&, commit_group&);
@@ -107,8 +108,6 @@ class engine {
   void log_lane_changes(time_point now);
   [[nodiscard]] std::vector<named_totals> totals() const;
   [[nodiscard]] lane_progress describe(lane_id, time_point now) const;
-  [[nodiscard]] double recent_rate(time_point now) const;
-  [[nodiscard]] duration recent_span(time_point now) const;
 
   engine_setup setup_;
   std::vector<pool_parts> pools_;
@@ -141,8 +140,7 @@ class engine {
   std::uint64_t input_bytes_ = 0, indexed_bytes_ = 0;
   std::vector<lane_health> logged_health_;
   time_point looked_at_{};
-  struct second { std::int64_t at = -1, answered = 0; };
-  std::array<second, 10> recent_{};
+  recent_sum recent_answers_;
 };
 
 }  // namespace spillway

@@ -64,18 +64,6 @@ void engine::log_lane_changes(time_point now) {
   }
 }
 
-duration engine::recent_span(time_point now) const {
-  return std::clamp<duration>(now - started_at_, std::chrono::seconds(1), std::chrono::seconds(10));
-}
-
-double engine::recent_rate(time_point now) const {
-  const auto s = std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();
-  std::int64_t sum = 0;
-  for (const auto& b : recent_)
-    if (b.at > s - 10) sum += b.answered;
-  return static_cast<double>(sum) / seconds_of(recent_span(now));
-}
-
 run_progress engine::progress(time_point now) const {
   run_progress p;
   p.state = run_state::running;
@@ -101,7 +89,7 @@ run_progress engine::progress(time_point now) const {
   p.settled = scheduler_->money().settled();
   p.reserved = scheduler_->money().reserved();
   p.budget = scheduler_->money().cap();
-  p.rate = recent_rate(now);
+  p.rate = recent_answers_.rate(now);
   const auto left = p.prompts - p.answered - p.errors;
   if (input_read_ && p.rate > 0 && p.state == run_state::running)
     p.eta = from_seconds(static_cast<double>(left) / p.rate);

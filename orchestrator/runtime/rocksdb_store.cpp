@@ -1,6 +1,7 @@
 #include "orchestrator/runtime/index_store.hpp"
 
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/options.h>
 #include <rocksdb/write_batch.h>
 
@@ -19,6 +20,14 @@ failure storage_failure(const std::string& path, const rocksdb::Status& status) 
     remedy = "; make the folder writable or choose another with --state";
   return {failure_kind::storage, "state " + path + ": " + status.ToString() + remedy};
 }
+
+/// RocksDB's own log would be a file beside the data, and a full disk there aborts the process: a
+/// second line after one that could not be written fails an assertion.
+class no_log final : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
 
 class rocksdb_store final : public index_store {
  public:
@@ -71,8 +80,8 @@ result<std::unique_ptr<index_store>> open_rocksdb(const std::string& path, bool 
   options.write_buffer_size = 16u << 20;
   options.max_write_buffer_number = 3;
   options.max_open_files = 64;
-  options.keep_log_file_num = 2;
-  options.info_log_level = rocksdb::ERROR_LEVEL;
+  options.info_log = std::make_shared<no_log>();
+  options.max_bgerror_resume_count = 0;  // a failed write ends the run: nothing to retry behind it
   options.max_background_jobs = 2;
   options.stats_dump_period_sec = 0;
   // A torn last record is what a kill leaves; damage before it must be an error, not a roll-back.

@@ -68,7 +68,8 @@ class Simulator:
         self.process.wait()
 
     def stats(self):
-        with urllib.request.urlopen(self.url + "/_sim/stats", timeout=10) as answer:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(self.url + "/_sim/stats", timeout=10) as answer:
             return json.load(answer)["pools"]["bench"]
 
 

@@ -194,7 +194,7 @@ TEST(scheduler_stop, a_lane_that_comes_back_ends_the_stall) {
   w.queue(0, 100);
   w.next.input_read = true;
   const auto stop = w.run([&](const open_call&) {
-    return w.now - start < 9min ? lane_down(down_cause::billing) : answered();
+    return w.now - start < 7min ? lane_down(down_cause::billing) : answered();
   });
   EXPECT_EQ(stop, stop_cause::finished);
   EXPECT_EQ(w.finished.size(), 100u);
@@ -222,6 +222,25 @@ TEST(scheduler_stop, a_daily_quota_is_waited_for) {
   w.next.input_read = true;
   EXPECT_EQ(w.run([](const open_call&) { return answered(); }), stop_cause::finished);
   EXPECT_EQ(utc_day(w.now) - utc_day(start), 2);
+}
+
+TEST(scheduler_stop, a_prompt_that_only_a_lane_that_is_down_could_take_stalls_too) {
+  job_config job;
+  job.stall_timeout = 10min;
+  world w({priced(lane_of("a"), 1), priced(lane_of("b"), 2)}, settings(job));
+  w.queue(0, 1);
+  w.next.input_read = true;
+  const auto stop = w.run([](const open_call& c) {
+    return c.lane == lane_id(0) ? unfit() : lane_down(down_cause::auth);
+  }, 10'000);
+  EXPECT_EQ(stop, stop_cause::stalled);
+}
+
+TEST(scheduler_stop, a_prompt_dearer_than_a_lanes_whole_day_does_not_wait_for_ever) {
+  world w({priced(lane_of("a", {.usd_per_day = nano_usd(100)}), micro_usd)});
+  w.queue(0, 1);
+  w.next.input_read = true;
+  EXPECT_NE(w.run([](const open_call&) { return answered(); }, 1'000), stop_cause::none);
 }
 
 }  // namespace

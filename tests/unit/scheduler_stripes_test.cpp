@@ -59,14 +59,14 @@ std::string print(const scheduler& s, const tick_actions& a, time_point now) {
 }
 
 outcome any_outcome(std::mt19937_64& random) {
-  switch (random() % 12) {
+  switch (random() % 24) {
     case 0: return refused(duration(random() % 300'000'000));
     case 1: return failed();
     case 2: return timed_out();
     case 3: return random() % 4 == 0 ? rejected() : answered(25, 10);
     case 4: return random() % 4 == 0 ? unfit() : answered(25, 10);
     case 5: return never_sent();
-    case 6: return random() % 200 == 0 ? lane_down(down_cause::auth) : answered(25, 10);
+    case 6: return random() % 500 == 0 ? lane_down(down_cause::auth) : answered(25, 10);
     default: return answered(static_cast<std::int64_t>(1 + random() % 40),
                              static_cast<std::int64_t>(random() % 10));
   }

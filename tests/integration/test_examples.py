@@ -1,0 +1,71 @@
+"""What we give users to copy works: the example configurations, the README's, the generator."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+from support import OK, Case, read_rows, wait_until
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "deploy" / "examples"
+KEYS = {"OPENAI_API_KEY": "a", "AZURE_OPENAI_KEY": "b", "SIM_KEY": "sim-key"}
+
+
+def generate(*flags):
+    return subprocess.run([sys.executable, ROOT / "deploy" / "make_prompts.py", *flags],
+                          capture_output=True, check=True).stdout
+
+
+class Examples(Case):
+    def accept(self, config):
+        """A run without prompts reads the configuration and the keys, and sends nothing."""
+        empty = self.folder / "empty.jsonl"
+        empty.touch()
+        self.command("run", empty, "-o", self.folder / f"{config.stem}.out.jsonl", "-c", config,
+                     "--quiet", expect=OK, env=KEYS)
+
+    def test_example_configurations_are_valid(self):
+        for name in ("pools.yaml", "pools-sim.yaml"):
+            with self.subTest(name):
+                self.accept(EXAMPLES / name)
+
+    def test_the_configuration_in_the_readme_is_valid(self):
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+        self.assertEqual(len(blocks), 1)
+        config = self.folder / "readme.yaml"
+        config.write_text(blocks[0])
+        self.accept(config)
+
+    def test_generated_prompts_run_over_the_simulated_example(self):
+        prompts = self.folder / "prompts.jsonl"
+        prompts.write_bytes(generate("--count", "30", "--seed", "3"))
+        sim = self.folder / "sim.yaml"
+        text = (EXAMPLES / "sim.yaml").read_text().replace("127.0.0.1:8089", "127.0.0.1:0")
+        sim.write_text(re.sub(r"latency: .*", "latency: 1ms", text))
+        ready = self.folder / "ready.json"
+        self.start(["simulate", "-c", sim, "--ready-file", ready])
+        wait_until(ready.exists, "the simulator is ready")
+        url = json.loads(ready.read_text())["url"]
+        config = self.folder / "pools.yaml"
+        config.write_text((EXAMPLES / "pools-sim.yaml").read_text()
+                          .replace("http://127.0.0.1:8089", url))
+        out = self.folder / "out.jsonl"
+        self.command("run", prompts, "-o", out, "-c", config, "--strict", "--quiet", expect=OK,
+                     env=KEYS)
+        wanted = [json.loads(line)["custom_id"] for line in prompts.read_text().splitlines()]
+        self.assertEqual(sorted(r["custom_id"] for r in read_rows(out)), sorted(wanted))
+
+    def test_the_generator_repeats_itself_by_seed(self):
+        first = generate("--count", "200", "--seed", "5")
+        self.assertEqual(first, generate("--count", "200", "--seed", "5"))
+        self.assertNotEqual(first, generate("--count", "200", "--seed", "6"))
+        kinds = {json.loads(line)["custom_id"].split("-")[0] for line in first.splitlines()}
+        self.assertEqual(kinds, {"classification", "extraction", "summary"})
+
+
+if __name__ == "__main__":
+    unittest.main()
