@@ -41,11 +41,6 @@ install() {
   apt install -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "$@" && sync
 }
 
-give_up() {
-  tail -n 15 "$apt_log" >&2
-  fail "$1" "Packages still needed: ${missing[*]}"
-}
-
 [[ $# -eq 0 || ( $# -eq 1 && "$1" == --tests ) ]] || fail "usage: deploy/setup.sh [--tests]"
 command -v dpkg-query > /dev/null && command -v apt-get > /dev/null ||
   fail "this is not a Debian system; install the counterparts of deploy/packages.txt yourself."
@@ -62,9 +57,15 @@ fi
 echo "Installing ${#missing[@]} of ${#wanted[@]} packages: ${missing[*]}"
 # The lists are fetched only when they are absent, or too old to name files that still exist.
 if ! apt install -s --no-install-recommends "${missing[@]}" || ! install "${missing[@]}"; then
-  apt update -o APT::Update::Error-Mode=any ||
-    give_up "apt-get update failed (see above): is this machine online, and are its apt sources right?"
-  install "${missing[@]}" ||
-    give_up "apt-get install failed (see above). The packages are those of Debian 12 (bookworm)."
+  hint="The packages are those of Debian 12 (bookworm)."
+  # A source that can't be reached matters only if a package is missing because of it.
+  apt update -o APT::Update::Error-Mode=any || {
+    tail -n 15 "$apt_log" >&2
+    hint="Is this machine online, and are its apt sources right? apt-get update failed, too."
+  }
+  install "${missing[@]}" || {
+    tail -n 15 "$apt_log" >&2
+    fail "apt-get install failed (see above). $hint" "Packages still needed: ${missing[*]}"
+  }
 fi
 echo "Installed in ${SECONDS} s."

@@ -3,6 +3,7 @@
 #include "connectors/jsonl.hpp"
 
 #include <fcntl.h>
+#include <simdjson.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -30,6 +31,9 @@ result<input_reader> input_reader::open(const std::vector<std::string>& names,
   input_reader reader;
   reader.line_bytes_max_ = line_bytes_max;
   for (const auto& name : names) {
+    if (!simdjson::validate_utf8(name))
+      return failure{failure_kind::usage, "an input's name is not valid UTF-8; every row names its "
+                                          "input, so rename the file"};
     const int fd = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return unreadable(name);
     reader.fds_.push_back(fd);

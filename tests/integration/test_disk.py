@@ -49,9 +49,9 @@ class FullDisk(Case):
         self.assertLessEqual(stats["repeated_ids"], 2 * 2 * 16)
 
     def test_everything_on_the_full_disk(self):
-        place = self.small_disk(24_000)
+        place = self.small_disk(64_000)  # the store reserves some 20 MB ahead where it can
         ballast = place / "ballast"
-        ballast.write_bytes(b"b" * (23_000 << 10))
+        ballast.write_bytes(b"b" * (63_000 << 10))
         self.check_full_then_free(place, ballast)
 
     def test_only_the_results_on_the_full_disk(self):
