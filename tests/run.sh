@@ -7,5 +7,5 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 deploy/setup.sh --tests
 cmake --preset release -DBUILD_TESTING=ON
-cmake --build --preset release
+cmake --build --preset release -j "$(nproc)"
 ctest --preset release --output-on-failure -j2 "$@"

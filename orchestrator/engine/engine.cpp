@@ -135,7 +135,7 @@ time_point engine::step(time_point now, engine_events events) {
   draining_ = draining_ || events.drain || events.abort;
   if (events.abort && !aborting_) net_->cancel_all();
   aborting_ = aborting_ || events.abort;
-  release_sends(events);
+  for (auto& back : release_sends()) events.calls.push_back(std::move(back));
 
   tick_events tick;
   commit_group group = std::move(first_group_);
@@ -166,21 +166,28 @@ time_point engine::step(time_point now, engine_events events) {
   return actions.wake;
 }
 
-void engine::release_sends(engine_events& events) {
+void engine::release(commit_seq durable) {
+  durable_ = std::max(durable_, durable);
+  if (!draining_ && !done_) release_sends();
+}
+
+/// Sends what is durable; when draining, gives it back unsent instead.
+std::vector<call_result> engine::release_sends() {
+  std::vector<call_result> unsent;
   std::unordered_map<lane_id, std::vector<outgoing_call>> ready;
-  while (!waiting_sends_.empty() && waiting_sends_.front().intent <= durable_) {
+  for (; !waiting_sends_.empty() && waiting_sends_.front().intent <= durable_;
+       waiting_sends_.pop_front()) {
     auto& send = waiting_sends_.front();
-    if (draining_) {
-      call_result back;
-      back.id = send.call.id;
-      back.error = transport_error::cancelled;
-      events.calls.push_back(std::move(back));
-    } else {
+    if (!draining_) {
       ready[send.lane].push_back(std::move(send.call));
+      continue;
     }
-    waiting_sends_.pop_front();
+    unsent.emplace_back();
+    unsent.back().id = send.call.id;
+    unsent.back().error = transport_error::cancelled;
   }
   for (auto& [lane, calls] : ready) net_->submit(lane, std::move(calls));
+  return unsent;
 }
 
 std::vector<call_ended> engine::decode(std::vector<call_result>&& calls) {

@@ -71,6 +71,10 @@ class engine {
   /// Takes events and acts. Returns when to step again at the latest.
   time_point step(time_point now, engine_events);
 
+  /// Sends what waited for this commit, without a tick: between two steps.
+  void release(commit_seq durable);
+  [[nodiscard]] commit_seq durable() const { return durable_; }
+
   /// True once nothing more will happen: everything is durable, or the log is broken.
   [[nodiscard]] bool done() const { return done_; }
   [[nodiscard]] run_progress progress(time_point now) const;
@@ -94,7 +98,7 @@ class engine {
   struct stripes_adapter;
 
   explicit engine(time_point now);
-  void release_sends(engine_events&);
+  std::vector<call_result> release_sends();
   std::vector<call_ended> decode(std::vector<call_result>&&);
   void take_shard(parsed_shard&&, tick_events&, commit_group&);
   void request_shards();

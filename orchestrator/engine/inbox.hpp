@@ -30,6 +30,14 @@ class inbox {
     return taken;
   }
 
+  /// Waits until more than `known` is durable, at most for `patience`. Takes nothing.
+  [[nodiscard]] std::optional<commit_seq> durable_after(commit_seq known, duration patience) {
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, patience, [&] { return events_.durable && *events_.durable > known; });
+    if (events_.durable && *events_.durable > known) return events_.durable;
+    return std::nullopt;
+  }
+
  private:
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -50,7 +50,8 @@ TEST_P(gcra_property, keeps_the_quota_in_any_minute_and_uses_it) {
     std::int64_t total = 0;
     // Always one more to send; polled at the moment it may go, or up to a millisecond later.
     for (time_point now = start; now < end;) {
-      const auto cost = 1 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(cost_max));
+      const auto cost =
+          1 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(cost_max));
       now = std::max(now, limiter.ready_at(cost)) + duration(random() % 1'000'000);
       ASSERT_TRUE(limiter.allows(now, cost));
       limiter.take(now, cost);

@@ -44,13 +44,15 @@ std::vector<seen_line> lines_of(const shard_data& s, std::size_t limit) {
   }
   const std::string_view bytes(s.bytes.data(), s.size);
   for (const auto& l : split_lines(bytes, s.where.first_line))
-    out.push_back({s.where.file.value(), l.number, s.where.offset + l.offset,
-                   l.length > limit ? "<too long>" : std::string(bytes.substr(l.offset, l.length))});
+    out.push_back(
+        {s.where.file.value(), l.number, s.where.offset + l.offset,
+         l.length > limit ? "<too long>" : std::string(bytes.substr(l.offset, l.length))});
   return out;
 }
 
 /// All lines of all shards; checks each shard and that reading it again gives the same.
-std::vector<seen_line> read_all(const std::vector<std::string>& names, std::size_t limit = line_max) {
+std::vector<seen_line> read_all(const std::vector<std::string>& names,
+                                std::size_t limit = line_max) {
   auto reader = input_reader::open(names, limit);
   EXPECT_TRUE(reader.has_value());
   std::vector<seen_line> all;

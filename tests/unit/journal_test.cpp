@@ -139,7 +139,8 @@ TEST(journal, what_a_restart_finds_is_what_was_committed) {
         model[where] = sends;
       }
       for (auto n = random() % 3; n > 0 && !model.empty(); --n) {
-        const auto it = std::next(model.begin(), static_cast<std::ptrdiff_t>(random() % model.size()));
+        const auto it =
+            std::next(model.begin(), static_cast<std::ptrdiff_t>(random() % model.size()));
         if (random() % 4 != 0) continue;
         finished.push_back(position::from_value(it->first));
         done[it->first] = true;

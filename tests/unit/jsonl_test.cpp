@@ -80,11 +80,14 @@ INSTANTIATE_TEST_SUITE_P(
         bad_line{"null_model", with_body(R"({"model":null})"), "missing_model"},
         bad_line{"empty_model", with_body(R"({"model":""})"), "missing_model"},
         bad_line{"stream", with_body(R"({"model":"m","stream":true})"), "stream_not_supported"},
-        bad_line{"stream_text", with_body(R"({"model":"m","stream":"no"})"), "stream_not_supported"},
+        bad_line{"stream_text", with_body(R"({"model":"m","stream":"no"})"),
+                 "stream_not_supported"},
         bad_line{"zero_n", with_body(R"({"model":"m","n":0})"), "invalid_n"},
         bad_line{"many_n", with_body(R"({"model":"m","n":1001})"), "invalid_n"},
-        bad_line{"twice_body", R"({"custom_id":"a","method":"POST","url":"/v1/responses","body":{},)"
-                               R"("body":{}})", "invalid_json"},
+        bad_line{"twice_body",
+                 R"({"custom_id":"a","method":"POST","url":"/v1/responses","body":{},)"
+                 R"("body":{}})",
+                 "invalid_json"},
         bad_line{"twice_model", with_body(R"({"model":"m","model":"n"})"), "invalid_json"},
         bad_line{"twice_model_escaped", with_body(R"({"model":"m","m\u006fdel":"n"})"),
                  "invalid_json"}),
@@ -112,8 +115,9 @@ TEST(jsonl, finds_the_parts_of_a_line) {
 }
 
 TEST(jsonl, sees_through_escapes) {
-  std::string line = R"({"cust\u006fm_id":"a\"b\u00e9\n","method":"P\u004fST","url":"\/v1\/embeddings",)"
-                     R"("b\u006fdy":{"m\u006fdel":"g\u0070t","input":"}\"{"}})";
+  std::string line =
+      R"({"cust\u006fm_id":"a\"b\u00e9\n","method":"P\u004fST","url":"\/v1\/embeddings",)"
+      R"("b\u006fdy":{"m\u006fdel":"g\u0070t","input":"}\"{"}})";
   const auto p = parse_kept(line);
   ASSERT_EQ(p.code, "") << p.message;
   EXPECT_EQ(p.custom_id, "a\"b\xc3\xa9\n");
@@ -190,7 +194,8 @@ TEST(jsonl, counts_images_at_least_once_each) {
 }
 
 TEST(jsonl, every_cut_of_a_good_line_is_bad) {
-  const auto line = with_body(R"({"model":"m","messages":[{"role":"user","content":"é\"x"}],"n":2})");
+  const auto line =
+      with_body(R"({"model":"m","messages":[{"role":"user","content":"é\"x"}],"n":2})");
   ASSERT_EQ(parse(line).code, "");
   for (std::size_t n = 0; n < line.size(); ++n) EXPECT_NE(parse(line.substr(0, n)).code, "") << n;
 }

@@ -205,7 +205,8 @@ TEST(lane, a_429_holds_the_lane_for_retry_after) {
 TEST(lane, a_429_without_retry_after_pauses_longer_each_time) {
   lane l(setup_of({}), start);
   auto now = start;
-  for (const auto pause : {500ms, 1'000ms, 2'000ms, 4'000ms, 8'000ms, 16'000ms, 30'000ms, 30'000ms}) {
+  for (const auto pause :
+       {500ms, 1'000ms, 2'000ms, 4'000ms, 8'000ms, 16'000ms, 30'000ms, 30'000ms}) {
     call(l, now, refused());
     EXPECT_EQ(l.ready_at(now, one) - now, pause);
     now += pause;

@@ -11,7 +11,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-lane_config priced(std::int64_t input, std::int64_t output, std::optional<std::int64_t> cached = {}) {
+lane_config priced(std::int64_t input, std::int64_t output,
+                   std::optional<std::int64_t> cached = {}) {
   lane_config lane;
   lane.price = price_config{pico_usd_per_token(input), pico_usd_per_token(output), {}};
   if (cached) lane.price->cached_input = pico_usd_per_token(*cached);
@@ -147,8 +148,9 @@ TEST(retry, hashed_unit_is_uniform_and_depends_on_every_argument) {
 
 TEST(retry, delays_double_up_to_thirty_seconds) {
   struct row { std::uint32_t failures; duration top; };
-  for (const auto& [failures, top] : {row{1, 500ms}, row{2, 1s}, row{3, 2s}, row{6, 16s},
-                                      row{7, 30s}, row{8, 30s}, row{40, 30s}, row{4'000'000, 30s}}) {
+  for (const auto& [failures, top] :
+       {row{1, 500ms}, row{2, 1s}, row{3, 2s}, row{6, 16s}, row{7, 30s}, row{8, 30s}, row{40, 30s},
+        row{4'000'000, 30s}}) {
     duration most{};
     for (std::uint32_t i = 0; i < 2'000; ++i) {
       const auto d = retry_delay(9, position::from_value(i), failures, {});

@@ -79,8 +79,9 @@ TEST(scheduler_stop, spend_of_lanes_that_are_gone_still_counts) {
 }
 
 TEST(scheduler_stop, a_dear_prompt_does_not_hold_up_what_a_cheaper_lane_can_take) {
-  world w({priced(lane_of("a", {.concurrency = 1}), 1'000), priced(lane_of("b"), 1'000 * micro_usd)},
-          settings(with_budget(1'000'000)));
+  world w(
+      {priced(lane_of("a", {.concurrency = 1}), 1'000), priced(lane_of("b"), 1'000 * micro_usd)},
+      settings(with_budget(1'000'000)));
   w.queue(0, 20);
   w.next.input_read = true;
   EXPECT_EQ(w.run([](const open_call&) { return answered(10, 1); }), stop_cause::finished);

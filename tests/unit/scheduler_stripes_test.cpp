@@ -31,9 +31,10 @@ class backward_stripes final : public stripe_runner {
 };
 
 void print(std::string& out, const attempt_record& r) {
-  for (const auto n : {std::int64_t{r.where.value()}, std::int64_t{r.in_flight}, std::int64_t{r.sends},
-                       std::int64_t{r.attempts}, std::int64_t{r.maybe_billed}, r.charged.count(),
-                       r.reserved.count(), r.at.time_since_epoch().count()})
+  for (const auto n :
+       {std::int64_t{r.where.value()}, std::int64_t{r.in_flight}, std::int64_t{r.sends},
+        std::int64_t{r.attempts}, std::int64_t{r.maybe_billed}, r.charged.count(),
+        r.reserved.count(), r.at.time_since_epoch().count()})
     out += std::to_string(n) + ",";
   out += r.pool + r.lane + ";";
 }
@@ -92,7 +93,8 @@ std::vector<std::string> stream_of(stripe_runner& stripes, std::uint64_t seed) {
       shards.emplace_back();
       const shard_id id(static_cast<std::uint32_t>(shards.size() - 1));
       for (std::uint32_t i = 0; i < 300; ++i)
-        shards.back().push_back(w.prompt_at(position(id, i).value(), random() % 3 == 0 ? "n" : "m"));
+        shards.back().push_back(
+            w.prompt_at(position(id, i).value(), random() % 3 == 0 ? "n" : "m"));
       w.next.shards.push_back({id, true, shards.back()});
     }
     for (const auto id : w.actions.load) w.next.shards.push_back({id, false, shards[id.value()]});

@@ -173,7 +173,8 @@ TEST(scheduler, classes_are_models_and_endpoints) {
   const scheduler s(settings(), {lane_of("a"), lane_of("b", {}, "n"), lane_of("c")}, {}, {}, start);
   EXPECT_EQ(s.class_for("m", endpoint_kind::responses), s.class_for("m", endpoint_kind::responses));
   EXPECT_NE(s.class_for("m", endpoint_kind::responses), s.class_for("n", endpoint_kind::responses));
-  EXPECT_NE(s.class_for("m", endpoint_kind::responses), s.class_for("m", endpoint_kind::embeddings));
+  EXPECT_NE(s.class_for("m", endpoint_kind::responses),
+            s.class_for("m", endpoint_kind::embeddings));
   EXPECT_EQ(s.class_for("x", endpoint_kind::responses), std::nullopt);
   EXPECT_FALSE(s.offers("x"));
 }
@@ -211,7 +212,8 @@ INSTANTIATE_TEST_SUITE_P(
     endings, scheduler_attempts,
     testing::Values(ending_case{"failure", failed, true}, ending_case{"timeout", timed_out, true},
                     ending_case{"refusal_429", [] { return refused(); }, false},
-                    ending_case{"lane_down", [] { return lane_down(down_cause::missing_model); }, false},
+                    ending_case{"lane_down", [] { return lane_down(down_cause::missing_model); },
+                                false},
                     ending_case{"never_sent", never_sent, false}),
     [](const auto& i) { return i.param.name; });
 

@@ -106,7 +106,8 @@ TEST_P(scheduler_window, every_prompt_is_sent_once_and_in_order_of_its_class) {
       if (random() % 2 == 0) in.read_next();
       in.answer(random() % 3);
       for (auto n = random() % 8; n > 0 && !w.open.empty(); --n) {
-        const auto it = std::next(w.open.begin(), static_cast<std::ptrdiff_t>(random() % w.open.size()));
+        const auto it =
+            std::next(w.open.begin(), static_cast<std::ptrdiff_t>(random() % w.open.size()));
         w.end(it->first, answered());
       }
       w.tick(duration(random() % 20'000'000));
