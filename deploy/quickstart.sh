@@ -56,7 +56,8 @@ build() {
     quietly "$log" cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
       -DBUILD_TESTING=OFF || fail "configuring failed (see above)."
   fi
-  quietly "$log" cmake --build "$build" --target spillway -j "$(nproc)" || fail "the build failed (see above)."
+  quietly "$log" cmake --build "$build" --target spillway -j "$(nproc)" ||
+    fail "the build failed (see above)."
   quietly "$log" cmake --install "$build" --prefix "$dir/install" || fail "installing failed."
 }
 

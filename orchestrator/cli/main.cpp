@@ -1,7 +1,9 @@
 // Entry point: owns the signals, hands over to one command.
 #include "orchestrator/cli/arguments.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <exception>
@@ -25,6 +27,14 @@ void handle_stop_signals() {
   for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
 }
 
+/// Started without standard streams, the run's own files would get their numbers, and its messages.
+void hold_standard_streams() {
+  int fd = 0;
+  do fd = open("/dev/null", O_RDWR);
+  while (fd >= STDIN_FILENO && fd <= STDERR_FILENO);
+  if (fd >= 0) close(fd);
+}
+
 struct command_runner {
   int operator()(const spillway::arguments_done& done) const { return done.exit_code; }
   int operator()(const spillway::run_options& options) const {
@@ -38,6 +48,7 @@ struct command_runner {
 }  // namespace
 
 int main(int argc, char** argv) {
+  hold_standard_streams();
   // A closed pipe or connection is an error of one write, not the end of the run.
   signal(SIGPIPE, SIG_IGN);
   try {

@@ -155,8 +155,12 @@ std::vector<scheduler::grant> scheduler::grant_permits(time_point now, tick_acti
     }
   }
   for (const auto& c : cursors) {  // retries whose time, or turn, has not come yet
-    if (c.more_ready) actions.wake = std::min(actions.wake, now + std::chrono::milliseconds(10));
-    for (const auto& part : classes_[c.cls.value()].queue.stripes) {
+    const auto& cls = classes_[c.cls.value()];
+    if (c.more_ready)
+      for (const lane_id id : cls.ranked)
+        actions.wake = std::min(actions.wake, std::max(lanes_[id.value()].ready_at(now, {}),
+                                                       now + std::chrono::milliseconds(10)));
+    for (const auto& part : cls.queue.stripes) {
       const auto later = part.waiting.lower_bound({now + duration(1), 0});
       if (later == part.waiting.end()) continue;
       actions.wake = std::min(actions.wake, later->first);

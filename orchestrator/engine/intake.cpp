@@ -1,7 +1,5 @@
 #include "orchestrator/engine/intake.hpp"
 
-#include "connectors/jsonl.hpp"
-
 #include <algorithm>
 
 namespace spillway {
@@ -84,16 +82,18 @@ result<parsed_shard> intake::parse(const shard_data& data, bool known) {
     const position where(data.where.id, i);
     if (!line.custom_id.empty()) {
       const auto hash = hash_custom_id(line.custom_id);
-      auto earlier = earlier_line(hash, where, line.custom_id, ids);
+      auto earlier = earlier_use(hash, where, line.custom_id, ids);
       if (!earlier) return earlier.error();
       if (*earlier && line.code.empty()) {
         line.code = "duplicate_custom_id";
-        line.message = "the custom_id was used before, in line " + std::to_string(**earlier) +
-                       "; the first one counts";
+        line.message = "the custom_id was used before, in line " + std::to_string((*earlier)->line);
+        if ((*earlier)->file != data.where.file)
+          line.message += " of input file " + std::to_string((*earlier)->file.value() + 1);
+        line.message += "; the first one counts";
       }
       if (!*earlier) {
         shard.record.id_hashes[i] = hash;
-        ids[i] = {line.custom_id, lines[i].number};
+        ids[i] = {line.custom_id, lines[i].number, data.where.file};
         if (!known) ids_.insert(hash, where);
       }
     }
@@ -115,10 +115,10 @@ result<parsed_shard> intake::parse(const shard_data& data, bool known) {
   return shard;
 }
 
-result<std::optional<std::uint64_t>> intake::earlier_line(std::uint64_t hash, position own,
-                                                          const std::string& custom_id,
-                                                          const std::vector<known_id>& own_shard) {
-  std::optional<std::uint64_t> line;
+result<std::optional<intake::known_id>> intake::earlier_use(
+    std::uint64_t hash, position own, const std::string& custom_id,
+    const std::vector<known_id>& own_shard) {
+  std::optional<known_id> found;
   std::optional<failure> bad;
   const bool hit = ids_.find(hash, [&](position candidate) {
     if (candidate >= own) return false;  // itself, or one that comes later
@@ -129,26 +129,25 @@ result<std::optional<std::uint64_t>> intake::earlier_line(std::uint64_t hash, po
       return true;
     }
     if (first->custom_id != custom_id) return false;
-    line = first->line;
+    found = *std::move(first);
     return true;
   });
   if (hit && bad) return *bad;
-  return line;
+  return found;
 }
 
 result<intake::known_id> intake::id_at(position where) {
-  if (cached_shard_ != where.shard()) {
+  if (!cached_ || cached_->where.id != where.shard()) {
     auto data = source_.read(shards_[where.shard().value()]);
     if (!data) return data.error();
-    const std::string_view bytes(data->bytes.data(), data->size);
-    cached_.clear();
-    for (const auto& line : split_lines(bytes, data->where.first_line))
-      cached_.push_back({parser_of_thread().parse(bytes.substr(line.offset, line.length)).custom_id,
-                         line.number});
-    cached_shard_ = where.shard();
+    cached_ = *std::move(data);
+    cached_lines_ = split_lines({cached_->bytes.data(), cached_->size}, cached_->where.first_line);
   }
-  ensure(where.index() < cached_.size(), "an indexed line is gone");
-  return cached_[where.index()];
+  ensure(where.index() < cached_lines_.size(), "an indexed line is gone");
+  const auto& line = cached_lines_[where.index()];
+  const std::string_view bytes(cached_->bytes.data(), cached_->size);
+  return known_id{parser_of_thread().parse(bytes.substr(line.offset, line.length)).custom_id,
+                  line.number, cached_->where.file};
 }
 
 }  // namespace spillway

@@ -1,6 +1,7 @@
 // Reads shards, validates their lines in parallel and finds repeated custom_ids.
 #pragma once
 
+#include "connectors/jsonl.hpp"
 #include "connectors/log.hpp"
 #include "orchestrator/core/id_index.hpp"
 #include "orchestrator/runtime/stripes_parallel.hpp"
@@ -48,8 +49,9 @@ class intake {
   struct known_id {
     std::string custom_id;
     std::uint64_t line = 0;
+    file_id file;
   };
-  [[nodiscard]] result<std::optional<std::uint64_t>> earlier_line(
+  [[nodiscard]] result<std::optional<known_id>> earlier_use(
       std::uint64_t hash, position own, const std::string& custom_id,
       const std::vector<known_id>& own_shard);
   [[nodiscard]] result<known_id> id_at(position);
@@ -60,8 +62,9 @@ class intake {
   std::size_t line_bytes_max_;
   std::vector<shard_descriptor> shards_;
   id_index ids_;
-  std::optional<shard_id> cached_shard_;  ///< repeats come in runs: the last one looked at
-  std::vector<known_id> cached_;
+  // Repeats come in runs: the last shard that was looked at again.
+  std::optional<shard_data> cached_;
+  std::vector<line_view> cached_lines_;
 };
 
 }  // namespace spillway

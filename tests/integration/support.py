@@ -48,8 +48,12 @@ class Process:
 
     def __init__(self, arguments, folder, name, env=None, preexec=None):
         self.out_path, self.err_path = folder / f"{name}.stdout", folder / f"{name}.stderr"
-        environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "LC_ALL": "C.UTF-8",
-                       "SIM_KEY": KEY}
+        environment = {
+            "PATH": os.environ.get("PATH", ""),
+            "HOME": str(folder),
+            "LC_ALL": "C.UTF-8",
+            "SIM_KEY": KEY,
+        }
         for inherited in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LD_LIBRARY_PATH"):
             if inherited in os.environ:
                 environment[inherited] = os.environ[inherited]
@@ -61,9 +65,15 @@ class Process:
                 preexec()
 
         with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
-            self.popen = subprocess.Popen([BINARY, *map(str, arguments)], stdin=subprocess.DEVNULL,
-                                          stdout=out, stderr=err, cwd=folder, env=environment,
-                                          preexec_fn=before_exec)
+            self.popen = subprocess.Popen(
+                [BINARY, *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=folder,
+                env=environment,
+                preexec_fn=before_exec,
+            )
 
     @property
     def out(self):
@@ -100,7 +110,9 @@ class Process:
             return self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"no end within {seconds} s; stderr:\n{self.err[-3000:]}") from None
+            raise AssertionError(
+                f"no end within {seconds} s; stderr:\n{self.err[-3000:]}"
+            ) from None
 
 
 class Simulator:
@@ -115,8 +127,9 @@ class Simulator:
         config_path = folder / f"{name}.yaml"
         config_path.write_text(json.dumps(config, indent=1))
         self.started = time.monotonic()
-        self.process = Process(["simulate", "-c", config_path, "--ready-file", self.ready_path],
-                               folder, name)
+        self.process = Process(
+            ["simulate", "-c", config_path, "--ready-file", self.ready_path], folder, name
+        )
 
         def ready():
             assert self.process.code is None, "the simulator ended: " + self.process.err
@@ -142,22 +155,39 @@ class Simulator:
 
 
 def sim_pool(name="main", provider="openai", **changes):
-    pool = {"name": name, "provider": provider, "api_key": KEY, "models": [MODEL],
-            "latency": "5ms", "output_tokens": 20, "price": {"input": 0.75, "output": 4.5}}
+    pool = {
+        "name": name,
+        "provider": provider,
+        "api_key": KEY,
+        "models": [MODEL],
+        "latency": "5ms",
+        "output_tokens": 20,
+        "price": {"input": 0.75, "output": 4.5},
+    }
     pool.update(changes)
     return {k: v for k, v in pool.items() if v is not None}
 
 
 def lane(model=MODEL, **changes):
-    value = {"model": model, "quota": {"concurrency": 16}, "timeout": "20s",
-             "price": {"input": 0.75, "output": 4.5}, "max_output_tokens": 64}
+    value = {
+        "model": model,
+        "quota": {"concurrency": 16},
+        "timeout": "20s",
+        "price": {"input": 0.75, "output": 4.5},
+        "max_output_tokens": 64,
+    }
     value.update(changes)
     return {k: v for k, v in value.items() if v is not None}
 
 
 def pool(endpoint, name="main", provider="openai", lanes=None, **changes):
-    value = {"name": name, "provider": provider, "endpoint": endpoint,
-             "auth": {"api_key": "env:SIM_KEY"}, "lanes": lanes or [lane()]}
+    value = {
+        "name": name,
+        "provider": provider,
+        "endpoint": endpoint,
+        "auth": {"api_key": "env:SIM_KEY"},
+        "lanes": lanes or [lane()],
+    }
     value.update(changes)
     return {k: v for k, v in value.items() if v is not None}
 
@@ -186,26 +216,43 @@ def questions():
                 _QUESTIONS = [json.loads(line)["question"] for line in file if line.strip()]
         else:
             chance = random.Random(7)
-            words = "crates parcels orders each Monday costs plus half of the rest café 3 14 92".split()
-            _QUESTIONS = [" ".join(chance.choice(words) for _ in range(int(chance.paretovariate(1.2) * 12) % 400))
-                          + "?" for _ in range(1000)]
+            words = (
+                "crates parcels orders each Monday costs plus half of the rest café 3 14 92".split()
+            )
+            _QUESTIONS = [
+                " ".join(
+                    chance.choice(words) for _ in range(int(chance.paretovariate(1.2) * 12) % 400)
+                )
+                + "?"
+                for _ in range(1000)
+            ]
     return _QUESTIONS
 
 
 def body_for(custom_id, url="/v1/chat/completions", model=MODEL, number=0, **extra):
     text = f"{questions()[number % len(questions())]} [[id:{custom_id}]]"
     if url == "/v1/chat/completions":
-        return {"model": model, "messages": [{"role": "system", "content": "Answer with a number."},
-                                             {"role": "user", "content": text}],
-                "max_tokens": 32, **extra}
+        return {
+            "model": model,
+            "messages": [
+                {"role": "system", "content": "Answer with a number."},
+                {"role": "user", "content": text},
+            ],
+            "max_tokens": 32,
+            **extra,
+        }
     if url == "/v1/responses":
         return {"model": model, "input": text, "max_output_tokens": 32, **extra}
     return {"model": model, "input": text, **extra}
 
 
 def prompt(custom_id, url="/v1/chat/completions", number=0, **extra):
-    return {"custom_id": custom_id, "method": "POST", "url": url,
-            "body": body_for(custom_id, url, number=number, **extra)}
+    return {
+        "custom_id": custom_id,
+        "method": "POST",
+        "url": url,
+        "body": body_for(custom_id, url, number=number, **extra),
+    }
 
 
 def write_prompts(path, count, prefix="p", **extra):
@@ -230,8 +277,12 @@ def answer_text(row):
     body = row["response"]["body"]
     if "choices" in body:
         return body["choices"][0]["message"]["content"]
-    return "".join(part["text"] for item in body["output"] if item["type"] == "message"
-                   for part in item["content"])
+    return "".join(
+        part["text"]
+        for item in body["output"]
+        if item["type"] == "message"
+        for part in item["content"]
+    )
 
 
 class Job:
@@ -259,8 +310,11 @@ class Job:
     def run(self, *flags, expect=OK, seconds=RUN_SECONDS_MAX, **how):
         process = self.start(*flags, **how)
         code = process.wait(seconds)
-        self.case.assertEqual(code, expect, f"exit code; stderr:\n{process.err[-3000:]}\n"
-                                            f"stdout:\n{process.out[-2000:]}")
+        self.case.assertEqual(
+            code,
+            expect,
+            f"exit code; stderr:\n{process.err[-3000:]}\n" f"stdout:\n{process.out[-2000:]}",
+        )
         return process
 
     def rows(self):
@@ -302,7 +356,9 @@ class Case(unittest.TestCase):
     def simple_job(self, count=50, sim_changes=None, lane_changes=None, **policy):
         """One simulated pool, one job with `count` prompts: (simulator, job, ids)."""
         sim = self.simulate(sim_pool(**(sim_changes or {})))
-        job = Job(self, [pool(sim.endpoints["main"], lanes=[lane(**(lane_changes or {}))])], **policy)
+        job = Job(
+            self, [pool(sim.endpoints["main"], lanes=[lane(**(lane_changes or {}))])], **policy
+        )
         return sim, job, write_prompts(job.input, count)
 
     # ---- oracles ----
@@ -313,12 +369,16 @@ class Case(unittest.TestCase):
         answered = [r["custom_id"] for r in rows]
         self.assertEqual(len(answered), len(set(answered)), "an id has two result rows")
         self.assertEqual(set(answered), set(ids) - set(failed), "ids in the results")
-        self.assertEqual(sorted(r["custom_id"] for r in errors), sorted(failed), "ids in the errors")
+        self.assertEqual(
+            sorted(r["custom_id"] for r in errors), sorted(failed), "ids in the errors"
+        )
         for row in rows:
             self.assertIsNone(row["error"])
             self.assertEqual(row["response"]["status_code"], 200)
             if "data" not in row["response"]["body"]:
-                self.assertIn(f"[[re:{row['custom_id']}]]", answer_text(row), "someone else's answer")
+                self.assertIn(
+                    f"[[re:{row['custom_id']}]]", answer_text(row), "someone else's answer"
+                )
         for row in errors:
             self.assertTrue(row["error"]["code"] and row["error"]["message"], row)
         lines = [(r["spillway"]["file"], r["spillway"]["line"]) for r in rows + errors]

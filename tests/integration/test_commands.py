@@ -1,11 +1,24 @@
 """Every command, its help, its outputs and its files."""
 
 import json
+import os
 import signal
 import unittest
 
-from support import (ERROR_ROWS, OK, STOPPED, USAGE, Case, Job, lane, pool, prompt, sim_pool, wait_until,
-                     write_prompts)
+from support import (
+    ERROR_ROWS,
+    OK,
+    STOPPED,
+    USAGE,
+    Case,
+    Job,
+    lane,
+    pool,
+    prompt,
+    sim_pool,
+    wait_until,
+    write_prompts,
+)
 
 
 class HelpAndUsage(Case):
@@ -14,31 +27,61 @@ class HelpAndUsage(Case):
 
     def test_help_teaches_an_example_the_commands_and_the_exit_codes(self):
         text = self.command("--help", expect=OK).out
-        for part in ("spillway run", "spillway status", "simulate", "pools:", "custom_id", "Exit codes",
-                     "0 ", "1 ", "2 ", "3 ", "4 "):
+        for part in (
+            "spillway run",
+            "spillway status",
+            "simulate",
+            "pools:",
+            "custom_id",
+            "Exit codes",
+            "0 ",
+            "1 ",
+            "2 ",
+            "3 ",
+            "4 ",
+        ):
             self.assertIn(part, text)
 
     def test_every_command_has_help(self):
-        for command, flags in (("run", ["--budget", "--residency", "--strict", "--in-doubt", "--state"]),
-                               ("status", ["--json"]), ("simulate", ["--ready-file"])):
+        for command, flags in (
+            ("run", ["--budget", "--residency", "--strict", "--in-doubt", "--state"]),
+            ("status", ["--json"]),
+            ("simulate", ["--ready-file"]),
+        ):
             text = self.command(command, "--help", expect=OK).out
             for flag in flags:
                 self.assertIn(flag, text)
 
     def test_wrong_usage_exits_2_and_points_to_help(self):
-        for arguments in ([], ["frobnicate"], ["run"], ["run", "x.jsonl"], ["run", "--nonsense"],
-                          ["status"], ["simulate"]):
+        for arguments in (
+            [],
+            ["frobnicate"],
+            ["run"],
+            ["run", "x.jsonl"],
+            ["run", "--nonsense"],
+            ["status"],
+            ["simulate"],
+        ):
             process = self.command(*arguments, expect=USAGE)
             self.assertEqual(process.out, "", arguments)
             self.assertIn("--help", process.err, arguments)
 
     def test_wrong_flag_values_name_the_flag(self):
-        for flag, value in (("--order", "cheapest"), ("--budget", "-1"), ("--budget", "nan"),
-                            ("--stall-timeout", "soon"), ("--residency", "EU!"), ("--in-doubt", "maybe"),
-                            ("--max-attempts", "0"), ("--max-error-rate", "2"), ("--max-line-bytes", "1"),
-                            ("--log-format", "xml")):
-            process = self.command("run", "in.jsonl", "-o", "out.jsonl", "-c", "pools.yaml", flag, value,
-                                   expect=USAGE)
+        for flag, value in (
+            ("--order", "cheapest"),
+            ("--budget", "-1"),
+            ("--budget", "nan"),
+            ("--stall-timeout", "soon"),
+            ("--residency", "EU!"),
+            ("--in-doubt", "maybe"),
+            ("--max-attempts", "0"),
+            ("--max-error-rate", "2"),
+            ("--max-line-bytes", "1"),
+            ("--log-format", "xml"),
+        ):
+            process = self.command(
+                "run", "in.jsonl", "-o", "out.jsonl", "-c", "pools.yaml", flag, value, expect=USAGE
+            )
             self.assertIn(flag, process.err)
 
 
@@ -54,12 +97,26 @@ class RunOutputs(Case):
             self.assertEqual(set(row), {"id", "custom_id", "response", "error", "spillway"})
             self.assertEqual(set(row["response"]), {"status_code", "request_id", "body"})
             ours = row["spillway"]
-            expected = {"job": "nightly", "pool": "main", "region": "r-1", "attempts": 1,
-                        "maybe_billed": 0, "file": str(job.input), "line": lines[row["custom_id"]],
-                        "dropped": [], "cached_tokens": 0, "lane": "gpt-5.4-mini", "model": "gpt-5.4-mini"}
+            expected = {
+                "job": "nightly",
+                "pool": "main",
+                "region": "r-1",
+                "attempts": 1,
+                "maybe_billed": 0,
+                "file": str(job.input),
+                "line": lines[row["custom_id"]],
+                "dropped": [],
+                "cached_tokens": 0,
+                "lane": "gpt-5.4-mini",
+                "model": "gpt-5.4-mini",
+            }
             self.assertEqual({k: ours[k] for k in expected}, expected)
-            self.assertEqual(ours["input_tokens"], row["response"]["body"]["usage"]["prompt_tokens"])
-            self.assertEqual(ours["output_tokens"], row["response"]["body"]["usage"]["completion_tokens"])
+            self.assertEqual(
+                ours["input_tokens"], row["response"]["body"]["usage"]["prompt_tokens"]
+            )
+            self.assertEqual(
+                ours["output_tokens"], row["response"]["body"]["usage"]["completion_tokens"]
+            )
             self.assertLessEqual(ours["sent_at"], ours["done_at"])
         self.assertEqual(len({r["id"] for r in job.rows()}), len(ids))
         self.assertIn("main/gpt-5.4-mini", process.out)
@@ -72,8 +129,10 @@ class RunOutputs(Case):
         events = process.events()
         self.assertEqual([e["event"] for e in events[:-1]], ["progress"] * (len(events) - 1))
         summary = process.summary()
-        self.assertEqual((summary["exit_code"], summary["answered"], summary["errors"], summary["prompts"]),
-                         (OK, 30, 0, 30))
+        self.assertEqual(
+            (summary["exit_code"], summary["answered"], summary["errors"], summary["prompts"]),
+            (OK, 30, 0, 30),
+        )
         self.assertEqual(summary["state"], "finished")
         self.assertEqual(summary["lanes"][0]["answered"], 30)
         self.assertAlmostEqual(summary["cost_usd"], sim.stats()["billed_usd"], places=7)
@@ -105,7 +164,32 @@ class RunOutputs(Case):
         job.run("--errors", job.errors, "--state", job.state, expect=ERROR_ROWS)
         self.assertEqual((len(job.rows()), len(job.error_rows())), (5, 1))
         self.assertTrue((job.state / "status.json").exists())
-        self.assertEqual(sorted(p.name for p in self.folder.glob("job.*")), ["job.jsonl", "job.pools.yaml"])
+        self.assertEqual(
+            sorted(p.name for p in self.folder.glob("job.*")), ["job.jsonl", "job.pools.yaml"]
+        )
+
+    def test_output_that_nobody_takes_does_not_stop_a_run(self):
+        sim, job, ids = self.simple_job(100, {"latency": "10ms"})
+
+        def no_reader():
+            read, write = os.pipe()
+            os.close(read)
+            for stream in (1, 2):
+                os.dup2(write, stream)
+
+        def nothing_open():
+            for stream in (0, 1, 2):
+                os.close(stream)
+
+        def full():
+            for stream in (1, 2):
+                os.dup2(os.open("/dev/full", os.O_WRONLY), stream)
+
+        for preexec in (no_reader, nothing_open, full):
+            with self.subTest(preexec.__name__):
+                job = Job(self, [pool(sim.endpoints["main"])], name=preexec.__name__)
+                job.run(preexec=preexec)
+                self.check_each_once(job, ids)
 
     def test_many_threads_and_one_thread_answer_the_same(self):
         sim, job, ids = self.simple_job(200)
@@ -162,7 +246,7 @@ class StatusCommand(Case):
     def test_damaged_status_is_a_state_fault(self):
         _, job, _ = self.simple_job(3)
         job.run()
-        (job.state / "status.json").write_text("{\"pid\":")
+        (job.state / "status.json").write_text('{"pid":')
         process = self.command("status", "-o", job.output)
         self.assertEqual(process.code, 4)
         self.assertIn("status.json", process.err)
@@ -182,8 +266,10 @@ class SimulateCommand(Case):
 
     def test_configuration_errors_name_line_and_key(self):
         path = self.folder / "sim.yaml"
-        path.write_text("listen: 0.0.0.0:80\npools:\n  - name: a\n    provider: openai\n    colour: red\n"
-                        "    faults: [{ kind: quota, from: 5s, to: 2s, factor: 0.5 }]\n")
+        path.write_text(
+            "listen: 0.0.0.0:80\npools:\n  - name: a\n    provider: openai\n    colour: red\n"
+            "    faults: [{ kind: quota, from: 5s, to: 2s, factor: 0.5 }]\n"
+        )
         error = self.command("simulate", "-c", path, expect=USAGE).err
         self.assertRegex(error, r"sim\.yaml:1: .*listen")
         self.assertRegex(error, r"sim\.yaml:5: .*colour")
@@ -195,10 +281,17 @@ class SimulateCommand(Case):
 
 class Endpoints(Case):
     def test_chat_responses_and_embeddings_in_one_file(self):
-        sim = self.simulate(sim_pool(), sim_pool("azure", "azure-openai", latency="1ms"),
-                            sim_pool("local", "openai-compatible", api_key=None))
+        sim = self.simulate(
+            sim_pool(),
+            sim_pool("azure", "azure-openai", latency="1ms"),
+            sim_pool("local", "openai-compatible", api_key=None),
+        )
         urls = ("/v1/chat/completions", "/v1/responses", "/v1/embeddings")
-        for name, provider in (("main", "openai"), ("azure", "azure-openai"), ("local", "openai-compatible")):
+        for name, provider in (
+            ("main", "openai"),
+            ("azure", "azure-openai"),
+            ("local", "openai-compatible"),
+        ):
             auth = None if name == "local" else {"api_key": "env:SIM_KEY"}
             job = Job(self, [pool(sim.endpoints[name], name, provider, auth=auth)], name=name)
             prompts = [prompt(f"{name}-{i}", urls[i % 3], i) for i in range(60)]
@@ -214,7 +307,10 @@ class Endpoints(Case):
 
     def test_a_pool_may_have_its_own_name_for_a_model(self):
         sim = self.simulate(sim_pool("azure", "azure-openai", models=["mini-prod"]))
-        job = Job(self, [pool(sim.endpoints["azure"], "azure", "azure-openai", [lane(**{"as": "mini-prod"})])])
+        job = Job(
+            self,
+            [pool(sim.endpoints["azure"], "azure", "azure-openai", [lane(**{"as": "mini-prod"})])],
+        )
         ids = write_prompts(job.input, 10)
         job.run()
         self.check_each_once(job, ids)

@@ -1,8 +1,8 @@
-"""Wrong configurations: every message names the line and the key, and nothing is sent or created."""
+"""Wrong configurations: each message names line and key; nothing is sent or created."""
 
 import unittest
 
-from support import OK, USAGE, Case, Job, pool, write_prompts
+from support import OK, USAGE, Case, pool, write_prompts
 
 GOOD = """\
 pools:
@@ -27,11 +27,30 @@ PROBLEMS = [
     ("    provider: openai\n", "", "2: ", ["provider", "missing"]),
     ("name: main", "name: my pool", "2: ", ["name"]),
     ("endpoint: http://127.0.0.1:9/main/v1", "endpoint: ftp://x/v1", "4: ", ["endpoint", "http"]),
-    ("endpoint: http://127.0.0.1:9/main/v1", "endpoint: http://example.com/v1", "4: ", ["endpoint", "https"]),
-    ("endpoint: http://127.0.0.1:9/main/v1", "endpoint: http://10.1.2.3:8000/v1", "4: ", ["endpoint", "https"]),
-    ("endpoint: http://127.0.0.1:9/main/v1", "endpoint: http://localhost.example.com/v1", "4: ",
-     ["endpoint", "https"]),
-    ("api_key: env:SIM_KEY", "api_key: sk-abcdef123456", "5: ", ["api_key", "env:NAME", "file:PATH"]),
+    (
+        "endpoint: http://127.0.0.1:9/main/v1",
+        "endpoint: http://example.com/v1",
+        "4: ",
+        ["endpoint", "https"],
+    ),
+    (
+        "endpoint: http://127.0.0.1:9/main/v1",
+        "endpoint: http://10.1.2.3:8000/v1",
+        "4: ",
+        ["endpoint", "https"],
+    ),
+    (
+        "endpoint: http://127.0.0.1:9/main/v1",
+        "endpoint: http://localhost.example.com/v1",
+        "4: ",
+        ["endpoint", "https"],
+    ),
+    (
+        "api_key: env:SIM_KEY",
+        "api_key: sk-abcdef123456",
+        "5: ",
+        ["api_key", "env:NAME", "file:PATH"],
+    ),
     ("    auth: { api_key: env:SIM_KEY }\n", "", "2: ", ["auth", "missing"]),
     ("api_key:", "bearer:", "5: ", ["bearer"]),
     ("    lanes:\n", "    lines:\n", "6: ", ["lines"]),
@@ -68,8 +87,17 @@ class WrongConfiguration(Case):
 
     def refuse(self, text, *flags, env=None):
         self.config.write_text(text)
-        process = self.command("run", self.input, "-o", self.folder / "out.jsonl", "-c", self.config, *flags,
-                               expect=USAGE, env=env)
+        process = self.command(
+            "run",
+            self.input,
+            "-o",
+            self.folder / "out.jsonl",
+            "-c",
+            self.config,
+            *flags,
+            expect=USAGE,
+            env=env,
+        )
         left = [p.name for p in self.folder.iterdir() if p.name.startswith("out")]
         self.assertEqual(left, [], "nothing is created")
         return process.err
@@ -84,7 +112,11 @@ class WrongConfiguration(Case):
                     self.assertIn(word, error)
 
     def test_all_problems_are_told_at_once(self):
-        text = GOOD.replace("rpm: 600", "rpm: many").replace("timeout: 20s", "timeout: x").replace("order", "odrer")
+        text = (
+            GOOD.replace("rpm: 600", "rpm: many")
+            .replace("timeout: 20s", "timeout: x")
+            .replace("order", "odrer")
+        )
         error = self.refuse(text)
         for line in (8, 11, 13):
             self.assertIn(f"pools.yaml:{line}: ", error)
@@ -101,11 +133,15 @@ class WrongConfiguration(Case):
         self.assertIn("SIM_KEY", self.refuse(GOOD, env={"SIM_KEY": ""}))
 
     def test_a_budget_needs_prices_and_output_limits(self):
-        error = self.refuse(GOOD.replace("        price: { input: 0.75, output: 4.5 }\n", ""), "--budget", "5")
+        error = self.refuse(
+            GOOD.replace("        price: { input: 0.75, output: 4.5 }\n", ""), "--budget", "5"
+        )
         self.assertIn("price", error)
         error = self.refuse(GOOD.replace("        max_output_tokens: 64\n", ""), "--budget", "5")
         self.assertIn("max_output_tokens", error)
-        error = self.refuse(GOOD.replace("        max_output_tokens: 64\n", "") + "  budget_usd: 5\n")
+        error = self.refuse(
+            GOOD.replace("        max_output_tokens: 64\n", "") + "  budget_usd: 5\n"
+        )
         self.assertRegex(error, r"pools\.yaml:7: .*max_output_tokens")
 
     def test_files_that_are_no_configuration(self):
@@ -114,16 +150,20 @@ class WrongConfiguration(Case):
         self.config.unlink()
         self.config.mkdir()
         for name in (self.config, self.folder / "none.yaml"):
-            process = self.command("run", self.input, "-o", self.folder / "out.jsonl", "-c", name, expect=USAGE)
+            process = self.command(
+                "run", self.input, "-o", self.folder / "out.jsonl", "-c", name, expect=USAGE
+            )
             self.assertIn(str(name), process.err)
 
     def test_two_pools_of_one_name(self):
-        second = GOOD[GOOD.index("  - name"):GOOD.index("job:")]
+        second = GOOD[GOOD.index("  - name") : GOOD.index("job:")]
         error = self.refuse(GOOD.replace("job:", second + "job:"))
         self.assertRegex(error, r"pools\.yaml:12: .*name")
 
     def test_ca_file_that_is_not_there(self):
-        text = GOOD.replace("http://127", "https://127").replace("    lanes:", "    tls: { ca_file: none.pem }\n    lanes:")
+        text = GOOD.replace("http://127", "https://127").replace(
+            "    lanes:", "    tls: { ca_file: none.pem }\n    lanes:"
+        )
         self.assertIn("none.pem", self.refuse(text))
 
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import unittest
 
-from support import (OK, STORAGE, USAGE, Case, Job, lane, pool, sim_pool, wait_until, write_prompts)
+from support import OK, STORAGE, USAGE, Case, Job, lane, pool, sim_pool, write_prompts
 
 
 def as_nobody():
@@ -18,8 +18,11 @@ class FullDisk(Case):
         """A file system of its own; needs the right to mount."""
         place = self.folder / "disk"
         place.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "spillway-test", str(place)],
-                              capture_output=True, text=True)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "spillway-test", str(place)],
+            capture_output=True,
+            text=True,
+        )
         if done.returncode != 0:
             self.skipTest("cannot mount a small file system: " + done.stderr.strip())
         self.addCleanup(subprocess.run, ["umount", "-l", str(place)])
@@ -27,7 +30,9 @@ class FullDisk(Case):
 
     def check_full_then_free(self, place, ballast_path, **files):
         sim = self.simulate(sim_pool(output_tokens=200))
-        job = Job(self, [pool(sim.endpoints["main"], lanes=[lane(max_output_tokens=512)])], folder=place)
+        job = Job(
+            self, [pool(sim.endpoints["main"], lanes=[lane(max_output_tokens=512)])], folder=place
+        )
         for name, path in files.items():
             setattr(job, name, path)
         flags = [x for name in files for x in (f"--{name}", getattr(job, name))]
@@ -63,7 +68,7 @@ class FullDisk(Case):
     def test_only_the_state_on_the_full_disk(self):
         place = self.small_disk(16_000)
         ballast = place / "ballast"
-        ballast.write_bytes(b"b" * (15_600 << 10))
+        ballast.write_bytes(b"b" * (15_840 << 10))  # less is left than it notes about 4,000 prompts
         state = place / "job.state"
         sim = self.simulate()
         job = Job(self, [pool(sim.endpoints["main"])])
@@ -146,7 +151,9 @@ class NoPermission(Case):
     def test_a_read_only_disk(self):
         place = self.folder / "disk"
         place.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "spillway-test", str(place)], capture_output=True)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "ro", "spillway-test", str(place)], capture_output=True
+        )
         if done.returncode != 0:
             self.skipTest("cannot mount a read-only file system")
         self.addCleanup(subprocess.run, ["umount", "-l", str(place)])
@@ -162,8 +169,18 @@ class StrangeOutputs(Case):
     def test_outputs_that_are_no_files(self):
         _, job, _ = self.simple_job(3)
         for target in ("/dev/full", "/dev/null", str(self.folder), "/no/such/folder/out.jsonl"):
-            process = self.command("run", job.input, "-o", target, "-c", job.config, "--errors",
-                                   self.folder / "e.jsonl", "--state", self.folder / "s")
+            process = self.command(
+                "run",
+                job.input,
+                "-o",
+                target,
+                "-c",
+                job.config,
+                "--errors",
+                self.folder / "e.jsonl",
+                "--state",
+                self.folder / "s",
+            )
             self.assertIn(process.code, (USAGE, STORAGE), target)
             self.assertIn(target, process.err)
 

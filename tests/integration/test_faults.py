@@ -3,39 +3,62 @@
 import json
 import unittest
 
-from support import (ERROR_ROWS, MODEL, OK, STOPPED, Case, Job, lane, pool, prompt, sim_pool, write_prompts)
+from support import (
+    ERROR_ROWS,
+    MODEL,
+    OK,
+    STOPPED,
+    Case,
+    Job,
+    lane,
+    pool,
+    prompt,
+    sim_pool,
+    write_prompts,
+)
 
 
 class Transient(Case):
     def check_survives(self, faults, count=300, lane_changes=None, **policy):
-        sim, job, ids = self.simple_job(count, {"faults": faults}, lane_changes, max_attempts=20, **policy)
+        sim, job, ids = self.simple_job(
+            count, {"faults": faults}, lane_changes, max_attempts=20, **policy
+        )
         process = job.run("--json", expect=OK)
         self.check_each_once(job, ids)
         return sim, job, process.summary()
 
     def test_server_errors(self):
-        sim, job, _ = self.check_survives([{"kind": "error", "share": 0.1, "status": 500},
-                                           {"kind": "error", "share": 0.1, "status": 503}])
+        sim, job, _ = self.check_survives(
+            [
+                {"kind": "error", "share": 0.1, "status": 500},
+                {"kind": "error", "share": 0.1, "status": 503},
+            ]
+        )
         self.assertGreater(sim.stats()["failed_5xx"], 20)
         self.assertGreater(max(r["spillway"]["attempts"] for r in job.rows()), 1)
         self.assertEqual({r["spillway"]["maybe_billed"] for r in job.rows()}, {0})
         self.check_money(sim, job)
 
     def test_refusals_out_of_the_blue(self):
-        sim, job, _ = self.check_survives([{"kind": "error", "share": 0.05, "status": 429, "retry_after": "50ms"}])
+        sim, job, _ = self.check_survives(
+            [{"kind": "error", "share": 0.05, "status": 429, "retry_after": "50ms"}]
+        )
         self.assertGreater(sim.stats()["refused_429"], 3)
         self.check_money(sim, job)
 
     def test_answers_cut_in_the_middle_are_in_doubt_and_sent_again(self):
         sim, job, summary = self.check_survives([{"kind": "reset", "share": 0.1}])
         self.assertGreater(sim.stats()["dropped"], 10)
-        self.assertEqual(sum(r["spillway"]["maybe_billed"] for r in job.rows()), sim.stats()["dropped"])
+        self.assertEqual(
+            sum(r["spillway"]["maybe_billed"] for r in job.rows()), sim.stats()["dropped"]
+        )
         self.assertEqual(summary["lanes"][0]["maybe_billed"], sim.stats()["dropped"])
         self.assertGreaterEqual(summary["cost_usd"] + 1e-9, sim.stats()["billed_usd"])
 
     def test_calls_never_answered_end_with_the_timeout_of_the_lane(self):
-        sim, job, summary = self.check_survives([{"kind": "hang", "share": 0.05}], count=150,
-                                                lane_changes={"timeout": "500ms"})
+        sim, job, summary = self.check_survives(
+            [{"kind": "hang", "share": 0.05}], count=150, lane_changes={"timeout": "500ms"}
+        )
         self.assertGreater(sim.stats()["dropped"], 2)
         self.assertEqual(summary["lanes"][0]["maybe_billed"], sim.stats()["dropped"])
 
@@ -49,7 +72,9 @@ class Transient(Case):
         self.check_survives([{"kind": "down", "from": "0s", "to": "2s", "close": True}], count=50)
 
     def test_during_an_outage_another_pool_takes_over(self):
-        sim = self.simulate(sim_pool("down", faults=[{"kind": "down", "from": "0s", "to": "600s"}]), sim_pool("up"))
+        sim = self.simulate(
+            sim_pool("down", faults=[{"kind": "down", "from": "0s", "to": "600s"}]), sim_pool("up")
+        )
         job = Job(self, [pool(sim.endpoints[n], n) for n in ("down", "up")], order="as-listed")
         ids = write_prompts(job.input, 300)
         process = job.run("--json")
@@ -59,14 +84,27 @@ class Transient(Case):
         self.assertLess(process.summary()["elapsed_s"], 15)
 
     def test_everything_at_once(self):
-        faults = [{"kind": "error", "share": 0.04, "status": 500}, {"kind": "reset", "share": 0.03},
-                  {"kind": "hang", "share": 0.01}, {"kind": "error", "share": 0.02, "status": 429,
-                                                    "retry_after": "20ms"}]
-        sim = self.simulate(sim_pool("a", faults=faults), sim_pool("b", "azure-openai", faults=faults),
-                            sim_pool("c", "openai-compatible", faults=faults))
+        faults = [
+            {"kind": "error", "share": 0.04, "status": 500},
+            {"kind": "reset", "share": 0.03},
+            {"kind": "hang", "share": 0.01},
+            {"kind": "error", "share": 0.02, "status": 429, "retry_after": "20ms"},
+        ]
+        sim = self.simulate(
+            sim_pool("a", faults=faults),
+            sim_pool("b", "azure-openai", faults=faults),
+            sim_pool("c", "openai-compatible", faults=faults),
+        )
         providers = {"a": "openai", "b": "azure-openai", "c": "openai-compatible"}
-        job = Job(self, [pool(sim.endpoints[n], n, p, [lane(timeout="700ms", quota={"concurrency": 8})])
-                         for n, p in providers.items()], max_attempts=20, budget_usd=1)
+        job = Job(
+            self,
+            [
+                pool(sim.endpoints[n], n, p, [lane(timeout="700ms", quota={"concurrency": 8})])
+                for n, p in providers.items()
+            ],
+            max_attempts=20,
+            budget_usd=1,
+        )
         ids = write_prompts(job.input, 500)
         process = job.run("--json", seconds=120)
         self.check_each_once(job, ids)
@@ -78,8 +116,20 @@ class Transient(Case):
 class Permanent(Case):
     def test_a_refused_prompt_becomes_an_error_row_with_the_providers_words(self):
         sim, job, ids = self.simple_job(
-            100, {"faults": [{"kind": "error", "share": 0.2, "status": 400, "by": "prompt",
-                              "code": "content_filter", "message": "The response was filtered."}]})
+            100,
+            {
+                "faults": [
+                    {
+                        "kind": "error",
+                        "share": 0.2,
+                        "status": 400,
+                        "by": "prompt",
+                        "code": "content_filter",
+                        "message": "The response was filtered.",
+                    }
+                ]
+            },
+        )
         job.run(expect=ERROR_ROWS)
         errors = job.error_rows()
         self.check_each_once(job, ids, {r["custom_id"] for r in errors})
@@ -92,16 +142,25 @@ class Permanent(Case):
         self.check_money(sim, job)
 
     def test_a_prompt_too_large_for_one_pool_spills_to_a_larger_one(self):
-        sim = self.simulate(sim_pool("small", quota={"tpm": 300}), sim_pool("large", quota={"tpm": 1_000_000}))
-        job = Job(self, [pool(sim.endpoints["small"], "small", lanes=[lane(quota={"concurrency": 4})]),
-                         pool(sim.endpoints["large"], "large", lanes=[lane(quota={"concurrency": 4})])],
-                  order="as-listed")
+        sim = self.simulate(
+            sim_pool("small", quota={"tpm": 300}), sim_pool("large", quota={"tpm": 1_000_000})
+        )
+        job = Job(
+            self,
+            [
+                pool(sim.endpoints["small"], "small", lanes=[lane(quota={"concurrency": 4})]),
+                pool(sim.endpoints["large"], "large", lanes=[lane(quota={"concurrency": 4})]),
+            ],
+            order="as-listed",
+        )
         big = prompt("big")
         big["body"]["messages"][1]["content"] += " and more" * 1000
         job.input.write_text(json.dumps(prompt("little")) + "\n" + json.dumps(big) + "\n")
         job.run()
         self.check_each_once(job, ["little", "big"])
-        self.assertEqual({r["custom_id"]: r["spillway"]["pool"] for r in job.rows()}["big"], "large")
+        self.assertEqual(
+            {r["custom_id"]: r["spillway"]["pool"] for r in job.rows()}["big"], "large"
+        )
 
 
 class LaneDown(Case):
@@ -128,8 +187,15 @@ class LaneDown(Case):
     def test_with_a_wrong_key_in_one_pool_the_other_answers(self):
         for provider in ("openai", "azure-openai", "openai-compatible"):
             sim = self.simulate(sim_pool("bad", provider), sim_pool("good"), name="sim-" + provider)
-            job = Job(self, [pool(sim.endpoints["bad"], "bad", provider, auth={"api_key": "env:BAD_KEY"}),
-                             pool(sim.endpoints["good"], "good")], name=provider, order="as-listed")
+            job = Job(
+                self,
+                [
+                    pool(sim.endpoints["bad"], "bad", provider, auth={"api_key": "env:BAD_KEY"}),
+                    pool(sim.endpoints["good"], "good"),
+                ],
+                name=provider,
+                order="as-listed",
+            )
             ids = write_prompts(job.input, 100)
             process = job.run("--json", env={"BAD_KEY": "wrong"})
             self.check_each_once(job, ids)
@@ -138,9 +204,20 @@ class LaneDown(Case):
             self.assertEqual({r["spillway"]["pool"] for r in job.rows()}, {"good"})
 
     def test_spent_credit_stops_the_pool(self):
-        sim = self.simulate(sim_pool("poor", faults=[{"kind": "error", "status": 429, "code": "insufficient_quota",
-                                                      "message": "You exceeded your current quota"}]),
-                            sim_pool("rich"))
+        sim = self.simulate(
+            sim_pool(
+                "poor",
+                faults=[
+                    {
+                        "kind": "error",
+                        "status": 429,
+                        "code": "insufficient_quota",
+                        "message": "You exceeded your current quota",
+                    }
+                ],
+            ),
+            sim_pool("rich"),
+        )
         job = Job(self, [pool(sim.endpoints[n], n) for n in ("poor", "rich")], order="as-listed")
         ids = write_prompts(job.input, 100)
         process = job.run("--json")
@@ -149,8 +226,13 @@ class LaneDown(Case):
         self.assertEqual(lanes["poor"]["health"], "down-billing")
 
     def test_a_missing_model_stops_its_lane_until_it_is_there(self):
-        sim = self.simulate(sim_pool("main", models=[MODEL, "gpt-6-sol"],
-                                     faults=[{"kind": "missing-model", "model": MODEL, "until": "2s"}]))
+        sim = self.simulate(
+            sim_pool(
+                "main",
+                models=[MODEL, "gpt-6-sol"],
+                faults=[{"kind": "missing-model", "model": MODEL, "until": "2s"}],
+            )
+        )
         job = Job(self, [pool(sim.endpoints["main"], lanes=[lane(), lane("gpt-6-sol")])])
         ids = write_prompts(job.input, 20, "missing")
         text = job.input.read_text()
@@ -160,13 +242,24 @@ class LaneDown(Case):
         self.check_each_once(job, ids + more)
         by_time = sorted(job.rows(), key=lambda r: r["spillway"]["done_at"])
         self.assertEqual({r["spillway"]["model"] for r in by_time[:20]}, {"gpt-6-sol"})
-        events = [lane_["health"] for e in process.events() for lane_ in e["lanes"] if lane_["lane"] == MODEL]
+        events = [
+            lane_["health"]
+            for e in process.events()
+            for lane_ in e["lanes"]
+            if lane_["lane"] == MODEL
+        ]
         self.assertIn("down-model", events)
 
     def test_a_model_missing_in_one_pool_is_answered_by_another(self):
         sim = self.simulate(sim_pool("without", "azure-openai", models=["other"]), sim_pool("with"))
-        job = Job(self, [pool(sim.endpoints["without"], "without", "azure-openai"),
-                         pool(sim.endpoints["with"], "with")], order="as-listed")
+        job = Job(
+            self,
+            [
+                pool(sim.endpoints["without"], "without", "azure-openai"),
+                pool(sim.endpoints["with"], "with"),
+            ],
+            order="as-listed",
+        )
         ids = write_prompts(job.input, 100)
         job.run()
         self.check_each_once(job, ids)
@@ -175,7 +268,9 @@ class LaneDown(Case):
 
 class InDoubt(Case):
     def test_hold_makes_error_rows_instead_of_a_second_call(self):
-        sim, job, ids = self.simple_job(200, {"faults": [{"kind": "reset", "share": 0.1}]}, in_doubt="hold")
+        sim, job, ids = self.simple_job(
+            200, {"faults": [{"kind": "reset", "share": 0.1}]}, in_doubt="hold"
+        )
         job.run(expect=ERROR_ROWS)
         errors = job.error_rows()
         self.check_each_once(job, ids, {r["custom_id"] for r in errors})

@@ -3,8 +3,7 @@
 import json
 import unittest
 
-from support import (ERROR_ROWS, MODEL, OK, USAGE, Case, Job, body_for, pool, prompt, sim_pool,
-                     write_prompts)
+from support import ERROR_ROWS, USAGE, Case, Job, body_for, pool, prompt, write_prompts
 
 
 def line_of(**changes):
@@ -42,7 +41,12 @@ BAD_LINES = [
     ("no model", line_of(custom_id="b8", body=body(model=None)), "missing_model", "model"),
     ("empty model", line_of(custom_id="b9", body=body(model="")), "missing_model", "model"),
     ("unknown model", line_of(custom_id="b10", body=body(model="gpt-9")), "unknown_model", "gpt-9"),
-    ("too large", line_of(custom_id="b11", body=body(user="z" * 70_000)), "line_too_large", "65536"),
+    (
+        "too large",
+        line_of(custom_id="b11", body=body(user="z" * 70_000)),
+        "line_too_large",
+        "65536",
+    ),
 ]
 
 
@@ -80,7 +84,9 @@ class BadLines(Case):
                 self.assertIn(part, message)
             self.assertIsNone(row["response"])
             ours = row["spillway"]
-            self.assertEqual((ours["file"], ours["attempts"], ours["cost_usd"]), (str(job.input), 0, 0))
+            self.assertEqual(
+                (ours["file"], ours["attempts"], ours["cost_usd"]), (str(job.input), 0, 0)
+            )
 
     def test_each_kind_becomes_an_error_row_and_the_rest_is_answered(self):
         sim, job, _ = self.simple_job(1)
@@ -130,12 +136,16 @@ class BadLines(Case):
         second.write_text("\n".join(more[:600] + [lines[3], lines[2400]] + more[600:] + [more[5]]))
         job.run(inputs=[job.input, second], expect=ERROR_ROWS)
         errors = job.error_rows()
-        self.assertEqual(sorted((r["custom_id"], r["spillway"]["line"]) for r in errors),
-                         [("p-2400", 602), ("p-3", 601), ("q-5", 1203)])
+        self.assertEqual(
+            sorted((r["custom_id"], r["spillway"]["line"]) for r in errors),
+            [("p-2400", 602), ("p-3", 601), ("q-5", 1203)],
+        )
         self.assertEqual({r["error"]["code"] for r in errors}, {"duplicate_custom_id"})
         self.assertEqual({r["spillway"]["file"] for r in errors}, {str(second)})
-        self.assertEqual(sorted(r["custom_id"] for r in job.rows()),
-                         sorted(ids + [f"q-{i}" for i in range(1200)]))
+        self.assertEqual(
+            sorted(r["custom_id"] for r in job.rows()),
+            sorted(ids + [f"q-{i}" for i in range(1200)]),
+        )
         self.assertEqual(sim.stats()["repeated_ids"], 0)
 
     def test_unknown_endpoints_of_a_provider_do_not_stop_the_rest(self):
@@ -152,8 +162,14 @@ class LineForms(Case):
         sim = self.simulate()
         job = Job(self, [pool(sim.endpoints["main"])])
         ids = [f"p-{i}" for i in range(30)]
-        job.input.write_bytes(make([json.dumps(prompt(p, number=i), ensure_ascii=False).encode()
-                                    for i, p in enumerate(ids)]))
+        job.input.write_bytes(
+            make(
+                [
+                    json.dumps(prompt(p, number=i), ensure_ascii=False).encode()
+                    for i, p in enumerate(ids)
+                ]
+            )
+        )
         job.run()
         self.check_each_once(job, ids)
         return {r["custom_id"]: r["spillway"]["line"] for r in job.rows()}
@@ -186,9 +202,23 @@ class LineForms(Case):
     def test_ids_of_any_characters_come_back_unchanged(self):
         sim = self.simulate()
         job = Job(self, [pool(sim.endpoints["main"])])
-        ids = ['quote " and \\ slash', "tab\tand\nline", "ünïcödé 漢字 🎈", "x" * 2000, "a/b?c#d%20", "\u2028", "0"]
-        job.input.write_text("".join(json.dumps(prompt("plain", number=i) | {"custom_id": p}, ensure_ascii=i % 2 == 0)
-                                     + "\n" for i, p in enumerate(ids)), encoding="utf-8")
+        ids = [
+            'quote " and \\ slash',
+            "tab\tand\nline",
+            "ünïcödé 漢字 🎈",
+            "x" * 2000,
+            "a/b?c#d%20",
+            "\u2028",
+            "0",
+        ]
+        job.input.write_text(
+            "".join(
+                json.dumps(prompt("plain", number=i) | {"custom_id": p}, ensure_ascii=i % 2 == 0)
+                + "\n"
+                for i, p in enumerate(ids)
+            ),
+            encoding="utf-8",
+        )
         job.run()
         self.assertEqual(sorted(r["custom_id"] for r in job.rows()), sorted(ids))
 
@@ -197,7 +227,13 @@ class LargeLines(Case):
     def test_lines_of_megabytes_are_sent_and_larger_ones_refused(self):
         sim = self.simulate()
         job = Job(self, [pool(sim.endpoints["main"])])
-        sizes = {"small": 10, "two": 2 << 20, "fifteen": 15 << 20, "over": (16 << 20) + 1, "last": 10}
+        sizes = {
+            "small": 10,
+            "two": 2 << 20,
+            "fifteen": 15 << 20,
+            "over": (16 << 20) + 1,
+            "last": 10,
+        }
         with open(job.input, "w", encoding="utf-8") as file:
             offset = 0
             for custom_id, size in sizes.items():
@@ -217,7 +253,10 @@ class LargeLines(Case):
         sim = self.simulate()
         job = Job(self, [pool(sim.endpoints["main"])])
         base = len(json.dumps(prompt("a", user="")))
-        lines = [json.dumps(prompt(c, user="u" * (4096 - base + more))) for c, more in (("a", 0), ("b", 1), ("c", -1))]
+        lines = [
+            json.dumps(prompt(c, user="u" * (4096 - base + more)))
+            for c, more in (("a", 0), ("b", 1), ("c", -1))
+        ]
         for name, end in (("unix", "\n"), ("dos", "\r\n")):
             job = Job(self, [pool(sim.endpoints["main"])], name=name)
             job.input.write_bytes((end.join(lines) + end).encode())
@@ -231,8 +270,12 @@ class InputFiles(Case):
         _, job, _ = self.simple_job(2)
         (self.folder / "a.jsonl.gz").write_bytes(b"x")
         (self.folder / "folder").mkdir()
-        for name, word in (("none.jsonl", "none.jsonl"), ("a.jsonl.gz", "compressed"), ("folder", "folder"),
-                           ("-", "standard input")):
+        for name, word in (
+            ("none.jsonl", "none.jsonl"),
+            ("a.jsonl.gz", "compressed"),
+            ("folder", "folder"),
+            ("-", "standard input"),
+        ):
             process = job.run(inputs=[name], expect=USAGE)
             self.assertIn(word, process.err)
         self.assertFalse(job.state.exists())
@@ -244,7 +287,9 @@ class InputFiles(Case):
             job.run(*flags, expect=USAGE)
         job.run(inputs=[job.input, job.input], expect=USAGE)
         self.command("run", job.input, "-o", job.input, "-c", job.config, expect=USAGE)
-        self.command("run", job.input, "-o", job.input, "-c", job.config, "--overwrite", expect=USAGE)
+        self.command(
+            "run", job.input, "-o", job.input, "-c", job.config, "--overwrite", expect=USAGE
+        )
         link = self.folder / "link.jsonl"
         link.symlink_to(job.input)
         self.command("run", job.input, "-o", link, "-c", job.config, "--overwrite", expect=USAGE)

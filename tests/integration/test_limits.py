@@ -26,7 +26,9 @@ class Budget(Case):
         budget = 0.012
         for wanted in (40, 90, 140):
             process = job.start("--budget", str(budget), "--quiet")
-            sim.wait_for(lambda s, n=wanted: s["requests"] >= n or process.code is not None, "some calls")
+            sim.wait_for(
+                lambda s, n=wanted: s["requests"] >= n or process.code is not None, "some calls"
+            )
             process.kill()
         job.run("--budget", str(budget), expect=STOPPED)
         self.assertLessEqual(sim.stats()["billed_usd"], budget)
@@ -36,7 +38,9 @@ class Budget(Case):
     def test_it_holds_over_several_lanes_and_missing_output_limits(self):
         sim = self.simulate(sim_pool("a", output_tokens=60), sim_pool("b", output_tokens=60))
         few = lane(quota={"concurrency": 3}, max_output_tokens=100)
-        job = Job(self, [pool(sim.endpoints[n], n, lanes=[few]) for n in ("a", "b")], budget_usd=0.01)
+        job = Job(
+            self, [pool(sim.endpoints[n], n, lanes=[few]) for n in ("a", "b")], budget_usd=0.01
+        )
         ids = write_prompts(job.input, 100)
         text = job.input.read_text().replace('"max_tokens": 32', '"n": 2')
         job.input.write_text(text)
@@ -55,9 +59,18 @@ class Budget(Case):
 
     def test_money_of_a_day_moves_work_to_another_lane(self):
         sim = self.simulate(sim_pool("capped"), sim_pool("free", price={"input": 0, "output": 0}))
-        job = Job(self, [
-            pool(sim.endpoints["capped"], "capped", lanes=[lane(quota={"concurrency": 8, "usd_per_day": 0.01})]),
-            pool(sim.endpoints["free"], "free", lanes=[lane(price={"input": 0, "output": 0})])], order="as-listed")
+        job = Job(
+            self,
+            [
+                pool(
+                    sim.endpoints["capped"],
+                    "capped",
+                    lanes=[lane(quota={"concurrency": 8, "usd_per_day": 0.01})],
+                ),
+                pool(sim.endpoints["free"], "free", lanes=[lane(price={"input": 0, "output": 0})]),
+            ],
+            order="as-listed",
+        )
         ids = write_prompts(job.input, 200)
         job.run()
         self.check_each_once(job, ids)
@@ -67,8 +80,12 @@ class Budget(Case):
 
     def test_requests_of_a_day_are_counted_across_runs(self):
         sim = self.simulate(sim_pool("capped"), sim_pool("other"))
-        pools = [pool(sim.endpoints["capped"], "capped", lanes=[lane(quota={"concurrency": 8, "rpd": 30})]),
-                 pool(sim.endpoints["other"], "other", lanes=[lane(quota={"concurrency": 8})])]
+        pools = [
+            pool(
+                sim.endpoints["capped"], "capped", lanes=[lane(quota={"concurrency": 8, "rpd": 30})]
+            ),
+            pool(sim.endpoints["other"], "other", lanes=[lane(quota={"concurrency": 8})]),
+        ]
         job = Job(self, pools, order="as-listed")
         ids = write_prompts(job.input, 150)
         job.run("--budget", "0.004", expect=STOPPED)
@@ -111,7 +128,8 @@ class ErrorRate(Case):
 class Attempts(Case):
     def test_a_prompt_is_given_up_after_max_attempts(self):
         sim, job, ids = self.simple_job(
-            80, {"faults": [{"kind": "error", "share": 0.08, "status": 500, "by": "prompt"}]})
+            80, {"faults": [{"kind": "error", "share": 0.08, "status": 500, "by": "prompt"}]}
+        )
         job.run("--max-attempts", "2", expect=ERROR_ROWS, seconds=120)
         errors = job.error_rows()
         failed = {r["custom_id"] for r in errors}
@@ -143,8 +161,12 @@ class Policy(Case):
         sim, job, ids = self.simple_job(60)
         job.run("--budget", "0.001", expect=STOPPED)
         other = self.simulate(sim_pool("other"), name="sim-other")
-        job.configure([pool(other.endpoints["other"], "other", lanes=[lane(quota={"concurrency": 3})])])
-        job.run("--order", "latency", "--max-attempts", "2", "--max-error-rate", "0.5", "--threads", "1")
+        job.configure(
+            [pool(other.endpoints["other"], "other", lanes=[lane(quota={"concurrency": 3})])]
+        )
+        job.run(
+            "--order", "latency", "--max-attempts", "2", "--max-error-rate", "0.5", "--threads", "1"
+        )
         self.check_each_once(job, ids)
         self.assertEqual({r["spillway"]["pool"] for r in job.rows()}, {"main", "other"})
         self.assertEqual(sim.stats()["answered"] + other.stats()["answered"], 60)

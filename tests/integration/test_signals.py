@@ -1,11 +1,24 @@
-"""Being told to stop, and being killed: nothing lost, nothing twice, re-sent at most what was in flight."""
+"""Told to stop, or killed: nothing lost, nothing twice, re-sent at most what was in flight."""
 
 import json
 import random
 import signal
+import subprocess
 import unittest
 
-from support import (KEY, OK, STOPPED, Case, Job, lane, pool, prompt, sim_pool, wait_until, write_prompts)
+from support import (
+    KEY,
+    OK,
+    STOPPED,
+    Case,
+    Job,
+    lane,
+    pool,
+    prompt,
+    sim_pool,
+    wait_until,
+    write_prompts,
+)
 
 CONCURRENCY = 16
 
@@ -47,9 +60,13 @@ class Stopping(Case):
         process.signal(signal.SIGTERM)
         self.assertEqual(process.wait(), STOPPED)
         command = process.err.rstrip().splitlines()[-1].strip()
-        import subprocess
-        done = subprocess.run(["/bin/sh", "-c", command], cwd=self.folder, capture_output=True, timeout=60,
-                              env={"PATH": "/usr/bin:/bin", "SIM_KEY": KEY})
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=self.folder,
+            capture_output=True,
+            timeout=60,
+            env={"PATH": "/usr/bin:/bin", "SIM_KEY": KEY},
+        )
         self.assertEqual(done.returncode, OK, done.stderr)
         self.check_each_once(job, ids)
 
@@ -80,7 +97,10 @@ class Stopping(Case):
         sim, job, ids = self.simple_job(2000, {"latency": "50ms"})
         for _ in range(3):
             process = job.start("--quiet")
-            wait_until(lambda: (job.state / "store").exists() or process.code is not None, "the state is there")
+            wait_until(
+                lambda: (job.state / "store").exists() or process.code is not None,
+                "the state is there",
+            )
             process.signal(signal.SIGTERM)
             self.assertIn(process.wait(), (STOPPED, OK, -signal.SIGTERM))
         job.run()
@@ -109,7 +129,9 @@ class Killing(Case):
         self.assertLessEqual(stats["repeated_ids"], reported, f"seed {seed}")
         self.assertLessEqual(stats["repeated_ids"], kills * capacity, f"seed {seed}")
         self.assertEqual(stats["distinct_ids"], len(ids))
-        self.assertGreaterEqual(sum(r["spillway"]["maybe_billed"] for r in job.rows()), stats["repeated_ids"])
+        self.assertGreaterEqual(
+            sum(r["spillway"]["maybe_billed"] for r in job.rows()), stats["repeated_ids"]
+        )
         return stats
 
     def after_some_calls(self, chance, i, sim, process):
@@ -118,10 +140,17 @@ class Killing(Case):
 
     def after_some_bytes(self, job):
         """Kills when a file of rows has just grown: between the rows and their record."""
+
         def moment(chance, i, sim, process):
-            size = (job.output.stat().st_size if job.output.exists() else 0) + chance.randrange(1, 100_000)
-            wait_until(lambda: process.code is not None or
-                       (job.output.exists() and job.output.stat().st_size >= size), "rows")
+            size = (job.output.stat().st_size if job.output.exists() else 0) + chance.randrange(
+                1, 100_000
+            )
+            wait_until(
+                lambda: process.code is not None
+                or (job.output.exists() and job.output.stat().st_size >= size),
+                "rows",
+            )
+
         return moment
 
     def after_some_instants(self, chance, i, sim, process):
@@ -131,7 +160,9 @@ class Killing(Case):
 
     def test_between_calls(self):
         for seed in (1, 2):
-            sim = self.simulate(sim_pool(latency={"median": "8ms", "sigma": 0.7}), name=f"sim{seed}")
+            sim = self.simulate(
+                sim_pool(latency={"median": "8ms", "sigma": 0.7}), name=f"sim{seed}"
+            )
             job = Job(self, [pool(sim.endpoints["main"])], name=f"job{seed}")
             ids = write_prompts(job.input, 1200, f"k{seed}")
             self.kill_and_resume(seed, sim, job, ids, 8, 2 * CONCURRENCY, self.after_some_calls)
@@ -145,11 +176,18 @@ class Killing(Case):
         self.kill_and_resume(4, sim, job, ids, 12, 2 * CONCURRENCY, self.after_some_instants)
 
     def test_with_bad_lines_several_pools_and_a_budget(self):
-        sim = self.simulate(sim_pool("a", latency="4ms", quota={"rpm": 30000}),
-                            sim_pool("b", "azure-openai", latency="9ms"))
-        job = Job(self, [pool(sim.endpoints["a"], "a", lanes=[lane(quota={"rpm": 30000, "concurrency": 8})]),
-                         pool(sim.endpoints["b"], "b", "azure-openai", [lane(quota={"concurrency": 8})])],
-                  budget_usd=1)
+        sim = self.simulate(
+            sim_pool("a", latency="4ms", quota={"rpm": 30000}),
+            sim_pool("b", "azure-openai", latency="9ms"),
+        )
+        job = Job(
+            self,
+            [
+                pool(sim.endpoints["a"], "a", lanes=[lane(quota={"rpm": 30000, "concurrency": 8})]),
+                pool(sim.endpoints["b"], "b", "azure-openai", [lane(quota={"concurrency": 8})]),
+            ],
+            budget_usd=1,
+        )
         ids, bad = [], 0
         with open(job.input, "w", encoding="utf-8") as file:
             for i in range(1500):

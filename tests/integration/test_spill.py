@@ -2,22 +2,40 @@
 
 import unittest
 
-from support import (ERROR_ROWS, MODEL, OK, STOPPED, USAGE, Case, Job, lane, pool, refused_port, sim_pool,
-                     write_prompts)
+from support import (
+    ERROR_ROWS,
+    MODEL,
+    OK,
+    STOPPED,
+    USAGE,
+    Case,
+    Job,
+    lane,
+    pool,
+    refused_port,
+    sim_pool,
+    write_prompts,
+)
 
 
 class SpillOver(Case):
     def three_pools(self):
         """Small quotas of three clouds; the same figures for the simulator and the run."""
-        quotas = {"first": {"rpm": 900, "tpm": 200_000, "concurrency": 20},
-                  "second": {"rpm": 600, "tpm": 200_000, "concurrency": 20},
-                  "third": {"rpm": 480, "tpm": 200_000, "concurrency": 20}}
+        quotas = {
+            "first": {"rpm": 900, "tpm": 200_000, "concurrency": 20},
+            "second": {"rpm": 600, "tpm": 200_000, "concurrency": 20},
+            "third": {"rpm": 480, "tpm": 200_000, "concurrency": 20},
+        }
         providers = {"first": "openai", "second": "azure-openai", "third": "openai-compatible"}
         price = {"first": 0.5, "second": 0.75, "third": 1.0}
         prices = {n: {"input": p, "output": 4 * p} for n, p in price.items()}
-        sim = self.simulate(*[sim_pool(n, providers[n], quota=quotas[n], price=prices[n]) for n in quotas])
-        return sim, [pool(sim.endpoints[n], n, providers[n], [lane(quota=quotas[n], price=prices[n])])
-                     for n in quotas]
+        sim = self.simulate(
+            *[sim_pool(n, providers[n], quota=quotas[n], price=prices[n]) for n in quotas]
+        )
+        return sim, [
+            pool(sim.endpoints[n], n, providers[n], [lane(quota=quotas[n], price=prices[n])])
+            for n in quotas
+        ]
 
     def test_prompts_spill_when_quotas_are_used_up_and_no_quota_is_exceeded(self):
         sim, pools = self.three_pools()
@@ -35,8 +53,10 @@ class SpillOver(Case):
         lanes = {x["pool"]: x for x in process.summary()["lanes"]}
         self.assertGreater(lanes["first"]["spilled_out"], 0)
         self.assertGreater(lanes["second"]["spilled_in"], 0)
-        self.assertEqual(sum(x["spilled_in"] for x in lanes.values()),
-                         sum(x["spilled_out"] for x in lanes.values()))
+        self.assertEqual(
+            sum(x["spilled_in"] for x in lanes.values()),
+            sum(x["spilled_out"] for x in lanes.values()),
+        )
         for name, counts in stats["pools"].items():
             self.assertEqual(lanes[name]["answered"], counts["answered"])
         # 240 prompts at 33 a second together: no lane waited for another.
@@ -44,8 +64,10 @@ class SpillOver(Case):
 
     def test_without_pressure_the_first_choice_takes_all(self):
         sim = self.simulate(sim_pool("dear"), sim_pool("cheap"))
-        pools = [pool(sim.endpoints["dear"], "dear", lanes=[lane(price={"input": 2, "output": 8})]),
-                 pool(sim.endpoints["cheap"], "cheap", lanes=[lane(price={"input": 1, "output": 4})])]
+        pools = [
+            pool(sim.endpoints["dear"], "dear", lanes=[lane(price={"input": 2, "output": 8})]),
+            pool(sim.endpoints["cheap"], "cheap", lanes=[lane(price={"input": 1, "output": 4})]),
+        ]
         for order, expected in (("cost", "cheap"), ("as-listed", "dear")):
             job = Job(self, pools, name=order)
             ids = write_prompts(job.input, 15, order)  # fewer than the concurrency
@@ -56,8 +78,14 @@ class SpillOver(Case):
     def test_latency_order_prefers_the_faster_pool(self):
         sim = self.simulate(sim_pool("slow", latency="300ms"), sim_pool("fast", latency="5ms"))
         few = lane(quota={"concurrency": 4})
-        job = Job(self, [pool(sim.endpoints["slow"], "slow", lanes=[few]),
-                         pool(sim.endpoints["fast"], "fast", lanes=[few])], order="latency")
+        job = Job(
+            self,
+            [
+                pool(sim.endpoints["slow"], "slow", lanes=[few]),
+                pool(sim.endpoints["fast"], "fast", lanes=[few]),
+            ],
+            order="latency",
+        )
         ids = write_prompts(job.input, 400)
         job.run()
         self.check_each_once(job, ids)
@@ -77,12 +105,32 @@ class SpillOver(Case):
 
     def test_a_quota_cut_in_the_middle_moves_the_work(self):
         sim = self.simulate(
-            sim_pool("cut", quota={"rpm": 3000, "burst": "1s"},
-                     faults=[{"kind": "quota", "from": "1s", "to": "600s", "factor": 0.02}]),
-            sim_pool("other", price={"input": 1, "output": 6}))
-        job = Job(self, [pool(sim.endpoints["cut"], "cut", lanes=[lane(quota={"rpm": 3000, "concurrency": 16})]),
-                         pool(sim.endpoints["other"], "other", lanes=[
-                             lane(quota={"rpm": 1200, "concurrency": 16}, price={"input": 1, "output": 6})])])
+            sim_pool(
+                "cut",
+                quota={"rpm": 3000, "burst": "1s"},
+                faults=[{"kind": "quota", "from": "1s", "to": "600s", "factor": 0.02}],
+            ),
+            sim_pool("other", price={"input": 1, "output": 6}),
+        )
+        job = Job(
+            self,
+            [
+                pool(
+                    sim.endpoints["cut"],
+                    "cut",
+                    lanes=[lane(quota={"rpm": 3000, "concurrency": 16})],
+                ),
+                pool(
+                    sim.endpoints["other"],
+                    "other",
+                    lanes=[
+                        lane(
+                            quota={"rpm": 1200, "concurrency": 16}, price={"input": 1, "output": 6}
+                        )
+                    ],
+                ),
+            ],
+        )
         ids = write_prompts(job.input, 160)
         job.run()
         self.check_each_once(job, ids)
@@ -111,8 +159,11 @@ class DeadPool(Case):
     def test_with_a_healthy_one_everything_is_answered(self):
         sim = self.simulate()
         with refused_port() as port:
-            job = Job(self, [pool(f"http://127.0.0.1:{port}/v1", "dead"), pool(sim.endpoints["main"])],
-                      order="as-listed")
+            job = Job(
+                self,
+                [pool(f"http://127.0.0.1:{port}/v1", "dead"), pool(sim.endpoints["main"])],
+                order="as-listed",
+            )
             ids = write_prompts(job.input, 300)
             process = job.run("--json", expect=OK)
         self.check_each_once(job, ids)
@@ -135,8 +186,15 @@ class Residency(Case):
         self.sim = self.simulate(sim_pool("eu"), sim_pool("us"), sim_pool("anywhere"))
 
     def pools(self, **residency):
-        return [pool(self.sim.endpoints[n], n, residency=residency.get(n),
-                     lanes=[lane(quota={"concurrency": 4})]) for n in ("us", "anywhere", "eu")]
+        return [
+            pool(
+                self.sim.endpoints[n],
+                n,
+                residency=residency.get(n),
+                lanes=[lane(quota={"concurrency": 4})],
+            )
+            for n in ("us", "anywhere", "eu")
+        ]
 
     def reached(self):
         return {n for n, c in self.sim.stats()["pools"].items() if c["requests"] > 0}
@@ -165,8 +223,10 @@ class Residency(Case):
         self.assertEqual(self.reached(), set())
 
     def test_a_lane_overrides_its_pool(self):
-        pools = [pool(self.sim.endpoints["us"], "us", residency=["eu"], lanes=[lane(residency=["us"])]),
-                 pool(self.sim.endpoints["eu"], "eu", residency=["us"], lanes=[lane(residency=["eu"])])]
+        pools = [
+            pool(self.sim.endpoints["us"], "us", residency=["eu"], lanes=[lane(residency=["us"])]),
+            pool(self.sim.endpoints["eu"], "eu", residency=["us"], lanes=[lane(residency=["eu"])]),
+        ]
         job = Job(self, pools, residency=["eu"])
         ids = write_prompts(job.input, 40)
         job.run()

@@ -1,13 +1,21 @@
 """State and files that were touched by others: refused with a reason, or repaired without loss."""
 
-import json
-import os
 import shutil
 import signal
 import unittest
 
-from support import (ERROR_ROWS, MODEL, OK, STOPPED, STORAGE, USAGE, Case, Job, lane, pool, prompt, sim_pool,
-                     wait_until, write_prompts)
+from support import (
+    ERROR_ROWS,
+    OK,
+    STOPPED,
+    STORAGE,
+    USAGE,
+    Case,
+    Job,
+    pool,
+    sim_pool,
+    write_prompts,
+)
 
 
 class Half(Case):
@@ -80,8 +88,13 @@ class TouchedRows(Half):
 
     def test_rows_appended_by_others_are_not_cut(self):
         data = self.job.output.read_bytes()
-        first_row = data[:data.index(b"\n") + 1]
-        for extra in (b'{"custom_id": "foreign"}\n', b"note to self\n", first_row, b'{"torn": 1}\n{"x'):
+        first_row = data[: data.index(b"\n") + 1]
+        for extra in (
+            b'{"custom_id": "foreign"}\n',
+            b"note to self\n",
+            first_row,
+            b'{"torn": 1}\n{"x',
+        ):
             self.job.output.write_bytes(data + extra)
             self.refused(STORAGE, self.job.output)
         self.job.output.write_bytes(data)
@@ -94,7 +107,7 @@ class TouchedRows(Half):
     def test_a_torn_last_row_is_cut(self):
         row = self.job.output.read_bytes().split(b"\n")[0]
         with open(self.job.output, "ab") as file:
-            file.write(row[:len(row) // 2])
+            file.write(row[: len(row) // 2])
         with open(self.job.errors, "ab") as file:
             file.write(b'{"id":"batch')
         self.finish()
@@ -124,7 +137,7 @@ class TouchedInput(Half):
     def test_input_changed_in_place(self):
         data = self.job.input.read_bytes()
         at = data.index(b"[[id:p-80]]")
-        self.job.input.write_bytes(data[:at] + b"[[id:p-99]]" + data[at + 11:])
+        self.job.input.write_bytes(data[:at] + b"[[id:p-99]]" + data[at + 11 :])
         self.refused(STORAGE, self.job.input, "changed")
         self.job.input.write_bytes(data)
         self.finish()
@@ -189,7 +202,9 @@ class TouchedState(Half):
                 process = self.job.start("--budget", "1")
                 code = process.wait()
                 if code in (STORAGE, USAGE):
-                    self.assertRegex(process.err, f"{self.job.state}|{self.job.output}|{self.job.errors}")
+                    self.assertRegex(
+                        process.err, f"{self.job.state}|{self.job.output}|{self.job.errors}"
+                    )
                     self.assertIn("--overwrite", process.err)
                     self.assertEqual(self.snapshot(), rows)
                 else:
@@ -205,20 +220,37 @@ class TouchedState(Half):
         self.assertEqual(sorted(r["spillway"]["line"] for r in self.job.error_rows()), [101, 102])
 
     def test_store_files_overwritten_in_the_middle(self):
-        self.corrupt(lambda name, data: data[:len(data) // 2] + b"\xa5" * 64 + data[len(data) // 2 + 64:]
-                     if len(data) > 128 and not name.startswith(("OPTIONS", "LOG")) else None)
+        self.corrupt(
+            lambda name, data: (
+                data[: len(data) // 2] + b"\xa5" * 64 + data[len(data) // 2 + 64 :]
+                if len(data) > 128 and not name.startswith(("OPTIONS", "LOG"))
+                else None
+            )
+        )
 
     def test_store_files_overwritten_at_the_start(self):
-        self.corrupt(lambda name, data: b"\xa5" * min(32, len(data)) + data[32:]
-                     if data and not name.startswith(("OPTIONS", "LOG")) else None)
+        self.corrupt(
+            lambda name, data: (
+                b"\xa5" * min(32, len(data)) + data[32:]
+                if data and not name.startswith(("OPTIONS", "LOG"))
+                else None
+            )
+        )
 
     def test_store_files_emptied(self):
-        self.corrupt(lambda name, data: b"" if data and not name.startswith(("OPTIONS", "LOG")) else None)
+        self.corrupt(
+            lambda name, data: b"" if data and not name.startswith(("OPTIONS", "LOG")) else None
+        )
 
     def test_store_log_damaged_anywhere(self):
         for tenth in range(1, 10):
-            self.corrupt(lambda name, data, at=tenth: data[:len(data) * at // 10] + b"\xff" * 9 +
-                         data[len(data) * at // 10 + 9:] if name.endswith(".log") and data else None)
+            self.corrupt(
+                lambda name, data, at=tenth: (
+                    data[: len(data) * at // 10] + b"\xff" * 9 + data[len(data) * at // 10 + 9 :]
+                    if name.endswith(".log") and data
+                    else None
+                )
+            )
 
     def test_store_log_torn_at_the_end(self):
         self.corrupt(lambda name, data: data[:-3] if name.endswith(".log") and data else None)
@@ -236,8 +268,18 @@ class TwoProcesses(Case):
         other = Job(self, [pool(sim.endpoints["main"])], name="other")
         linked = self.folder / "linked.jsonl"
         linked.symlink_to(job.output)
-        process = self.command("run", job.input, "-o", linked, "-c", other.config, "--state",
-                               self.folder / "new.state", "--overwrite", expect=USAGE)
+        process = self.command(
+            "run",
+            job.input,
+            "-o",
+            linked,
+            "-c",
+            other.config,
+            "--state",
+            self.folder / "new.state",
+            "--overwrite",
+            expect=USAGE,
+        )
         self.assertIn("in use", process.err)
         self.assertEqual(first.wait(), OK)
         self.check_each_once(job, ids)
@@ -276,8 +318,9 @@ class AnswersWrittenButNotRecorded(Case):
         self.assertTrue(job.output.read_bytes().startswith(written))
         self.check_each_once(job, ids)
         self.assertEqual((sim.stats()["requests"], sim.stats()["repeated_ids"]), (40, 0))
-        self.assertGreaterEqual(sum(r["spillway"]["cost_usd"] for r in job.rows()) + 1e-9,
-                                sim.stats()["billed_usd"])
+        self.assertGreaterEqual(
+            sum(r["spillway"]["cost_usd"] for r in job.rows()) + 1e-9, sim.stats()["billed_usd"]
+        )
 
 
 if __name__ == "__main__":

@@ -22,9 +22,21 @@ class Terminal(Case):
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        environment = {"PATH": "/usr/bin:/bin", "SIM_KEY": KEY, "TERM": "xterm", "LC_ALL": "C.UTF-8", **(env or {})}
-        process = subprocess.Popen([BINARY, "run", job.input, "-o", job.output, "-c", job.config], cwd=self.folder,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=slave, env=environment)
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "SIM_KEY": KEY,
+            "TERM": "xterm",
+            "LC_ALL": "C.UTF-8",
+            **(env or {}),
+        }
+        process = subprocess.Popen(
+            [BINARY, "run", job.input, "-o", job.output, "-c", job.config],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=slave,
+            env=environment,
+        )
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         os.close(slave)
@@ -43,23 +55,42 @@ class Terminal(Case):
 
     def test_a_block_with_bar_rate_spend_and_one_line_a_pool_is_redrawn(self):
         sim = self.simulate(sim_pool("one", latency="100ms"), sim_pool("two", latency="100ms"))
-        job = Job(self, [pool(sim.endpoints[n], n, lanes=[lane(quota={"concurrency": 4, "rpm": 6000})])
-                         for n in ("one", "two")])
+        job = Job(
+            self,
+            [
+                pool(sim.endpoints[n], n, lanes=[lane(quota={"concurrency": 4, "rpm": 6000})])
+                for n in ("one", "two")
+            ],
+        )
         ids = write_prompts(job.input, 120)
         code, drawn = self.run_in_terminal(job)
         self.assertEqual(code, OK)
         self.check_each_once(job, ids)
         self.assertRegex(drawn, "\x1b\\[\\d+A", "the block is drawn in place")
         plain = re.sub("\x1b\\[[0-9;?]*[A-Za-z]", "", drawn)
-        for part in (r"\d+ / 120", r"\d/s", r"in flight \d+", r"\$0\.\d+", r"one/gpt-5\.4-mini.*up", "two/gpt-5",
-                     r"spill in \d+ out \d+", "█"):
+        for part in (
+            r"\d+ / 120",
+            r"\d/s",
+            r"in flight \d+",
+            r"\$0\.\d+",
+            r"one/gpt-5\.4-mini.*up",
+            "two/gpt-5",
+            r"spill in \d+ out \d+",
+            "█",
+        ):
             self.assertRegex(plain, part)
         self.assertLessEqual(max(len(line) for line in re.split("[\r\n]", plain)), 120)
 
     def test_narrow_small_and_plain_terminals(self):
         sim = self.simulate(sim_pool(latency="50ms"))
-        for i, (columns, lines, env) in enumerate(((40, 4, {}), (80, 24, {"NO_COLOR": "1"}), (80, 24, {"LC_ALL": "C"}),
-                                                   (80, 24, {"TERM": "dumb"}))):
+        for i, (columns, lines, env) in enumerate(
+            (
+                (40, 4, {}),
+                (80, 24, {"NO_COLOR": "1"}),
+                (80, 24, {"LC_ALL": "C"}),
+                (80, 24, {"TERM": "dumb"}),
+            )
+        ):
             job = Job(self, [pool(sim.endpoints["main"])], name=f"job{i}")
             ids = write_prompts(job.input, 100, f"t{i}")
             code, drawn = self.run_in_terminal(job, columns, lines, env)
@@ -97,7 +128,9 @@ class FileDescriptors(Case):
 
     def test_a_shortage_is_explained_before_anything_is_sent(self):
         sim, job, _ = self.simple_job(10, lane_changes={"quota": {"concurrency": 700}})
-        process = job.run(expect=USAGE, preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300)))
+        process = job.run(
+            expect=USAGE, preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
+        )
         self.assertRegex(process.err, r"(?i)(file descriptors|open files|ulimit|connections)")
         self.assertFalse(job.state.exists())
         self.assertEqual(sim.stats()["requests"], 0)

@@ -6,8 +6,20 @@ import subprocess
 import threading
 import unittest
 
-from support import (ERROR_ROWS, KEY, OK, STOPPED, USAGE, Case, Job, lane, pool, prompt, refused_port, sim_pool,
-                     write_prompts)
+from support import (
+    ERROR_ROWS,
+    KEY,
+    OK,
+    STOPPED,
+    USAGE,
+    Case,
+    Job,
+    pool,
+    prompt,
+    refused_port,
+    sim_pool,
+    write_prompts,
+)
 
 
 def openssl(folder, *arguments):
@@ -16,15 +28,64 @@ def openssl(folder, *arguments):
 
 def make_certificates(folder, name="127.0.0.1"):
     """An authority and a certificate of a server that it signed."""
-    openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test authority", "-days", "2")
-    openssl(folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=server")
+    openssl(
+        folder,
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+        "-subj",
+        "/CN=Test authority",
+        "-days",
+        "2",
+    )
+    openssl(
+        folder,
+        "req",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-keyout",
+        "server.key",
+        "-out",
+        "server.csr",
+        "-subj",
+        "/CN=server",
+    )
     kind = "IP" if name[0].isdigit() else "DNS"
     (folder / "san").write_text(f"subjectAltName={kind}:{name},IP:127.0.0.2\n")
-    openssl(folder, "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-            "-out", "server.pem", "-days", "2", "-extfile", "san")
-    return {"ca_file": folder / "ca.pem", "cert_file": folder / "server.pem", "key_file": folder / "server.key"}
+    openssl(
+        folder,
+        "x509",
+        "-req",
+        "-in",
+        "server.csr",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-out",
+        "server.pem",
+        "-days",
+        "2",
+        "-extfile",
+        "san",
+    )
+    return {
+        "ca_file": folder / "ca.pem",
+        "cert_file": folder / "server.pem",
+        "key_file": folder / "server.key",
+    }
 
 
 class QuietHandler(http.server.BaseHTTPRequestHandler):
@@ -86,7 +147,9 @@ class Tls(Case):
 
     def test_a_ca_file_without_certificates(self):
         (self.folder / "empty.pem").write_text("nothing\n")
-        job = Job(self, [pool("https://127.0.0.1:9/v1", tls={"ca_file": str(self.folder / "empty.pem")})])
+        job = Job(
+            self, [pool("https://127.0.0.1:9/v1", tls={"ca_file": str(self.folder / "empty.pem")})]
+        )
         write_prompts(job.input, 2)
         self.assertIn("empty.pem", job.run(expect=USAGE).err)
 
@@ -95,14 +158,25 @@ class Secrets(Case):
     MARK = "confidential-prompt-words-39"
 
     def test_neither_keys_nor_prompts_appear_anywhere_but_in_the_results(self):
-        faults = [{"kind": "error", "share": 0.1, "status": 500}, {"kind": "reset", "share": 0.1},
-                  {"kind": "error", "share": 0.05, "status": 400}, {"kind": "error", "share": 0.05, "status": 429,
-                                                                   "retry_after": "10ms"}]
-        sim = self.simulate(sim_pool("main", faults=faults), sim_pool("bad", "azure-openai", api_key="another"))
+        faults = [
+            {"kind": "error", "share": 0.1, "status": 500},
+            {"kind": "reset", "share": 0.1},
+            {"kind": "error", "share": 0.05, "status": 400},
+            {"kind": "error", "share": 0.05, "status": 429, "retry_after": "10ms"},
+        ]
+        sim = self.simulate(
+            sim_pool("main", faults=faults), sim_pool("bad", "azure-openai", api_key="another")
+        )
         with refused_port() as port:
-            job = Job(self, [pool(sim.endpoints["main"]),
-                             pool(sim.endpoints["bad"], "bad", "azure-openai"),
-                             pool(f"http://127.0.0.1:{port}/v1", "dead")], max_attempts=3)
+            job = Job(
+                self,
+                [
+                    pool(sim.endpoints["main"]),
+                    pool(sim.endpoints["bad"], "bad", "azure-openai"),
+                    pool(f"http://127.0.0.1:{port}/v1", "dead"),
+                ],
+                max_attempts=3,
+            )
             place = self.folder / "in"
             place.mkdir()
             job.input = place / "in.jsonl"
@@ -111,10 +185,15 @@ class Secrets(Case):
                     value = prompt(f"s-{i}", number=i)
                     value["body"]["messages"][0]["content"] = self.MARK
                     file.write(json.dumps(value) + "\n")
-                file.write('{"custom_id": "bad", "method": "POST", "url": "/v1/x", "body": {"input": "%s"}}\n' % self.MARK)
+                file.write(
+                    '{"custom_id": "bad", "method": "POST", "url": "/x", "body": {"a": "%s"}}\n'
+                    % self.MARK
+                )
                 file.write('{"custom_id": "cut", "body": "%s\n' % self.MARK)
-            for flags in (["--budget", "0.004", "--log-level", "trace", "--json"],
-                          ["--log-level", "trace", "--log-format", "json"]):
+            for flags in (
+                ["--budget", "0.004", "--log-level", "trace", "--json"],
+                ["--log-level", "trace", "--log-format", "json"],
+            ):
                 process = job.start(*flags)
                 self.assertIn(process.wait(), (STOPPED, ERROR_ROWS))
         self.command("status", "-o", job.output, expect=OK)

@@ -164,9 +164,9 @@ TEST(intake, equal_ids_are_found_across_shards_and_files) {
   for (const auto& shard : shards)
     for (const auto& l : shard.invalid) messages.push_back(l.message);
   ASSERT_EQ(messages.size(), 3u);
-  EXPECT_NE(messages[0].find("line 4;"), std::string::npos);
-  EXPECT_NE(messages[1].find("line 1500;"), std::string::npos);
-  EXPECT_NE(messages[2].find("line 701;"), std::string::npos);
+  EXPECT_NE(messages[0].find("line 4 of input file 1;"), std::string::npos);
+  EXPECT_NE(messages[1].find("line 1500 of input file 1;"), std::string::npos);
+  EXPECT_NE(messages[2].find("line 701 of input file 1;"), std::string::npos);
 }
 
 TEST(intake, reading_again_gives_the_same_and_no_duplicates_of_itself) {
@@ -235,8 +235,8 @@ TEST(intake, any_number_of_threads_finds_the_same) {
   std::mt19937_64 random(12);
   const temp_folder folder;
   std::string text;
-  for (int i = 0; i < 3'000; ++i) {
-    const auto id = std::to_string(random() % 2'000);
+  for (int i = 0; i < 1'400; ++i) {
+    const auto id = std::to_string(random() % 1'000);
     switch (random() % 10) {
       case 0: text += "bad\n"; break;
       case 1: text += line(id, "x"); break;
@@ -258,7 +258,7 @@ TEST(intake, any_number_of_threads_finds_the_same) {
       EXPECT_TRUE(seen.emplace(p.view(p.custom_id)).second);
       ++prompts;
     }
-  EXPECT_GT(prompts, 1'000u);
+  EXPECT_GT(prompts, 500u);
 }
 
 TEST(strict, accepts_a_good_input_and_lists_the_bad_lines_of_another) {

@@ -122,14 +122,14 @@ TEST(journal, one_prompt_that_waits_for_long_does_not_keep_thousands_of_groups) 
 }
 
 TEST(journal, what_a_restart_finds_is_what_was_committed) {
-  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     std::mt19937_64 random(seed);
     journal j;
     store disk;
     std::map<std::uint32_t, std::uint32_t> model;  // open prompts and their sends
     std::map<std::uint32_t, bool> done;
     std::uint32_t sends = 0;
-    for (int i = 0; i < 1'500; ++i) {
+    for (int i = 0; i < 1'000; ++i) {
       std::vector<attempt_record> attempts;
       std::vector<position> finished;
       for (auto n = random() % 6; n > 0; --n) {
@@ -149,8 +149,9 @@ TEST(journal, what_a_restart_finds_is_what_was_committed) {
       disk.apply(j.commit(std::move(attempts), finished));
       const numbers expected(model.begin(), model.end());
       ASSERT_EQ(open_of(j), expected) << "seed " << seed << " commit " << i;
+      if (i % 8 != 0) continue;
       ASSERT_EQ(open_of(disk.recovered(done)), expected) << "seed " << seed << " commit " << i;
-      if (random() % 50 == 0) j = disk.recovered(done);  // a kill
+      if (random() % 6 == 0) j = disk.recovered(done);  // a kill
     }
     ASSERT_LE(disk.size(), 402u) << "no group without an open prompt stays for long";
   }

@@ -40,7 +40,7 @@ TEST(id_index, finds_every_entry_among_a_hundred_thousand) {
     model[hash].push_back(i);
   }
   for (const auto& [hash, where] : model) ASSERT_EQ(all_with(index, hash), where);
-  for (int i = 0; i < 100'000; ++i) {
+  for (int i = 0; i < 20'000; ++i) {
     const auto hash = random();
     if (model.contains(hash)) continue;
     ASSERT_TRUE(all_with(index, hash).empty());

@@ -186,7 +186,7 @@ TEST_P(scheduler_stall, stops_when_every_lane_was_down_for_the_stall_timeout) {
   EXPECT_TRUE(w.finished.empty()) << "a stall writes no rows";
 }
 
-INSTANTIATE_TEST_SUITE_P(prompts, scheduler_stall, testing::Values(1u, 2u, 300u));
+INSTANTIATE_TEST_SUITE_P(prompts, scheduler_stall, testing::Values(1u, 2u, 200u));
 
 TEST(scheduler_stop, a_lane_that_comes_back_ends_the_stall) {
   job_config job;

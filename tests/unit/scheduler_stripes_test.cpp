@@ -88,7 +88,7 @@ std::vector<std::string> stream_of(stripe_runner& stripes, std::uint64_t seed) {
           s);
   std::vector<std::string> said;
   std::vector<std::vector<prompt>> shards;
-  for (int tick = 0; tick < 600; ++tick) {
+  for (int tick = 0; tick < 400; ++tick) {
     if (tick % 4 == 0 && shards.size() < 60) {
       shards.emplace_back();
       const shard_id id(static_cast<std::uint32_t>(shards.size() - 1));
@@ -116,10 +116,10 @@ std::vector<std::string> stream_of(stripe_runner& stripes, std::uint64_t seed) {
 }
 
 TEST(scheduler_stripes, any_number_of_threads_says_the_same) {
-  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 2; ++seed) {
     serial_stripes serial;
     const auto expected = stream_of(serial, seed);
-    for (const unsigned threads : {1u, 2u, 4u, 16u}) {
+    for (const unsigned threads : {1u, 4u}) {
       parallel_stripes parallel(threads);
       const auto said = stream_of(parallel, seed);
       ASSERT_EQ(said.size(), expected.size());
