@@ -202,6 +202,11 @@ result<opened_state> open_state(const file_log_options& o, const input_reader& i
     auto unborn = is_unborn(o);
     if (!unborn) return unborn.error();
     if (!*unborn) return reopen_state(o, input);
+    std::error_code code;
+    if (fs::exists(o.output, code) || fs::exists(o.errors, code))
+      return failure{failure_kind::storage,
+                     "state " + o.state + " has lost its records, but " + o.output + " or " + o.errors +
+                         " is there; restore the state from a copy, or start anew with --overwrite"};
   }
   for (const auto& path : {o.output, o.errors}) {
     std::error_code code;

@@ -8,8 +8,8 @@
 namespace spillway {
 
 /// Grants at most `per_minute` units a minute with a bounded burst. Not thread-safe.
-/// A cost larger than the burst is granted when nothing is owed, and then owed: over any 60 s the
-/// grants stay within per_minute x (1 + burst / 60 s) plus one request.
+/// A cost larger than half the burst is granted once less than that half is owed, and then owed:
+/// over any 60 s the grants stay within per_minute x (1 + burst / 60 s) plus one request.
 class gcra {
  public:
   /// Starts empty: the first burst has to be earned, also after a restart.
@@ -21,7 +21,8 @@ class gcra {
   }
   /// Earliest time at which `cost` may be taken if nothing else is.
   [[nodiscard]] time_point ready_at(std::int64_t cost) const {
-    const duration need = std::min(time_for(cost), burst_);
+    // A large cost leaves half the burst unused, so that being asked late costs no rate.
+    const duration need = std::min(time_for(cost), burst_ / 2);
     return paid_until_ - (burst_ - need);
   }
   void take(time_point now, std::int64_t cost) {
