@@ -16,9 +16,14 @@ nano_usd worst_case(const prompt_size& size, const lane_config& lane) {
 
 nano_usd billed(const token_usage& usage, const price_config& price) {
   const tokens cached = std::min(usage.cached, usage.input);
-  return cost_of(usage.input - cached, price.input) +
-         cost_of(cached, price.cached_input.value_or(price.input)) +
-         cost_of(usage.output, price.output);
+  // Rounded once, so that a bill never passes the worst case by the rounding.
+  const auto pico = [](tokens n, pico_usd_per_token each) {
+    return static_cast<wide_int>(n.count()) * each.count();
+  };
+  const auto sum = pico(usage.input - cached, price.input) +
+                   pico(cached, price.cached_input.value_or(price.input)) +
+                   pico(usage.output, price.output);
+  return nano_usd(static_cast<std::int64_t>((sum + 999) / 1000));
 }
 
 }  // namespace spillway

@@ -3,7 +3,7 @@
 #include "connectors/files/file_log.hpp"
 #include "connectors/jsonl.hpp"
 #include "tests/sim/fake_log.hpp"
-#include "tests/unit/temp_folder.hpp"
+#include "tests/support/temp_folder.hpp"
 
 #include <gtest/gtest.h>
 

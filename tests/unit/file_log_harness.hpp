@@ -4,7 +4,7 @@
 #include "connectors/files/file_log.hpp"
 #include "connectors/jsonl.hpp"
 #include "connectors/rows.hpp"
-#include "tests/unit/temp_folder.hpp"
+#include "tests/support/temp_folder.hpp"
 
 #include <condition_variable>
 #include <mutex>

@@ -1,6 +1,6 @@
 // What every store behind the seam promises; and what a second owner sees.
 #include "orchestrator/runtime/index_store.hpp"
-#include "tests/unit/temp_folder.hpp"
+#include "tests/support/temp_folder.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 #include "connectors/files/input.hpp"
 #include "connectors/jsonl.hpp"
-#include "tests/unit/temp_folder.hpp"
+#include "tests/support/temp_folder.hpp"
 
 #include <gtest/gtest.h>
 

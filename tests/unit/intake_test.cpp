@@ -3,7 +3,7 @@
 #include "connectors/files/input.hpp"
 #include "connectors/jsonl.hpp"
 #include "orchestrator/engine/strict.hpp"
-#include "tests/unit/temp_folder.hpp"
+#include "tests/support/temp_folder.hpp"
 
 #include <gtest/gtest.h>
 

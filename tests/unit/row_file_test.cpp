@@ -1,5 +1,5 @@
 #include "connectors/files/row_file.hpp"
-#include "tests/unit/temp_folder.hpp"
+#include "tests/support/temp_folder.hpp"
 
 #include <gtest/gtest.h>
 
