@@ -72,8 +72,7 @@ TEST(money, the_worst_case_covers_every_bill_within_the_limits) {
                                                           : size.max_output;
     const auto input = up_to(size.body_bytes + size.images * image_tokens_max.count());
     const auto bill = billed(usage(input, up_to(input), up_to(output_max.count())), *lane.price);
-    // A bill in two parts may round up once more than the bound.
-    ASSERT_LE(bill, worst_case(size, lane) + nano_usd(1));
+    ASSERT_LE(bill, worst_case(size, lane));
   }
 }
 
