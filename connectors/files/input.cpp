@@ -71,7 +71,8 @@ std::uint64_t input_reader::total_bytes() const {
 }
 
 bool input_reader::has_inode_of(int fd) const {
-  struct stat theirs {}, ours {};
+  struct stat theirs {};
+  struct stat ours {};
   if (::fstat(fd, &theirs) != 0) return false;
   return std::any_of(fds_.begin(), fds_.end(), [&](int own) {
     return ::fstat(own, &ours) == 0 && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
