@@ -121,7 +121,10 @@ bool check_body(const body_fields& f, parsed_line& out) {
   if (f.model.times == 0 || f.model.value.get_string().get(model) != simdjson::SUCCESS ||
       model.empty())
     return fail(out, "missing_model", "body.model is missing or not a non-empty string");
-  if (f.model.times > 1) return fail(out, "invalid_json", "body.model is given more than once");
+  for (const auto* field : {&f.model, &f.stream, &f.max_tokens, &f.max_completion_tokens,
+                            &f.max_output_tokens, &f.n})
+    if (field->times > 1)
+      return fail(out, "invalid_json", "model, stream, n or an output limit is given more than once");
   out.model = model;
   bool streams = false;
   if (f.stream.times > 0 && !f.stream.value.is_null() &&

@@ -4,6 +4,8 @@
 #include "connectors/files/recovery.hpp"
 #include "connectors/files/state_folder.hpp"
 
+#include <simdjson.h>
+
 #include <condition_variable>
 #include <mutex>
 #include <set>
@@ -57,6 +59,9 @@ class file_log final : public partition_log {
 };
 
 result<recovered_log> file_log::take_over() {
+  if (!simdjson::validate_utf8(options_.job))
+    return failure{failure_kind::usage, "the job's name is not valid UTF-8; every row carries it, so "
+                                        "give one with --job"};
   auto input = input_reader::open(options_.inputs, options_.line_bytes_max);
   if (!input) return input.error();
   input_ = *std::move(input);
@@ -167,7 +172,8 @@ result<void> file_log::adopt_surplus(recovered_log& log) {
   std::vector<position> finished;
   for (auto [file, plan, surplus] : {std::tuple(&state_.results, &*answered, results->size()),
                                      std::tuple(&state_.errors, &*failed, errors->size())}) {
-    if (auto r = file->append(plan->keep, surplus); !r) return r;
+    // Rows that stay where they are can't be spoilt by writing them again.
+    if (auto r = file->append(plan->keep, plan->moved ? surplus : 0); !r) return r;
     if (auto r = file->cut(); !r) return r;
     if (auto r = file->sync(); !r) return r;
   }

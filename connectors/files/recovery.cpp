@@ -30,6 +30,7 @@ result<surplus_plan> plan_surplus(std::string_view surplus, bool errors_file,
     };
     const auto summary = read_row(row);
     if (!summary) return foreign();
+    if (errors_file && summary->attempts == 0) continue;  // never sent: rebuilt
     const auto it = unfinished.find({summary->file, summary->line});
     if (it != unfinished.end() && it->second->in_flight) {
       if (!seen.insert(it->second).second) return foreign();
@@ -37,9 +38,9 @@ result<surplus_plan> plan_surplus(std::string_view surplus, bool errors_file,
       plan.adopted.push_back({*it->second, *summary});
       continue;
     }
-    const bool rebuilt = errors_file && (summary->attempts == 0 || it != unfinished.end());
-    if (!rebuilt) return foreign();
+    if (!errors_file || it == unfinished.end()) return foreign();
   }
+  plan.moved = !surplus.starts_with(plan.keep);
   return plan;
 }
 

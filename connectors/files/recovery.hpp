@@ -19,6 +19,7 @@ struct adopted_row {
 struct surplus_plan {
   std::string keep;                  ///< rows to write again and record
   std::vector<adopted_row> adopted;  ///< one for each kept row
+  bool moved = false;                ///< kept rows don't stand at the beginning of the surplus
 };
 
 /// `surplus` is what stands behind the recorded length of a row file. Whole rows that answer an

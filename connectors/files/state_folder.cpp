@@ -66,6 +66,10 @@ result<void> open_rows(const file_log_options& o, const input_reader& input, boo
 
 result<opened_state> create_state(const file_log_options& o, const input_reader& input) {
   std::error_code code;
+  std::vector<std::string> made;  // their folders have to be synced as well
+  for (auto path = fs::path(o.state); !path.empty() && !fs::exists(path, code);
+       path = path.parent_path())
+    made.push_back(path.string());
   fs::create_directories(o.state, code);
   if (code)
     return failure{failure_kind::storage, "can't create state " + o.state + ": " + code.message()};
@@ -78,21 +82,25 @@ result<opened_state> create_state(const file_log_options& o, const input_reader&
                                        {state::progress_key, encode(s.progress)}});
   if (!written) return written.error();
   if (auto r = sync_folder_of(store_path(o)); !r) return r.error();
-  if (auto r = sync_folder_of(o.state); !r) return r.error();
+  for (const auto& path : made)
+    if (auto r = sync_folder_of(path); !r) return r.error();
   if (auto r = open_rows(o, input, true, true, s); !r) return r.error();
   return s;
 }
 
 /// True for a store whose creation was cut short before anything was written to it.
-result<bool> is_unborn(const file_log_options& o) {
-  auto store = open_rocksdb(store_path(o), false);
-  if (!store) return store.error();
+result<bool> is_unborn(index_store& store, const file_log_options& o) {
   bool empty = true;
-  const auto scanned = (*store)->scan("", [&](std::string_view, std::string_view) {
+  const auto scanned = store.scan("", [&](std::string_view, std::string_view) {
     empty = false;
     return false;
   });
   if (!scanned) return scanned.error();
+  std::error_code code;
+  if (empty && (fs::exists(o.output, code) || fs::exists(o.errors, code)))
+    return failure{failure_kind::storage,
+                   "state " + o.state + " has lost its records, but " + o.output + " or " + o.errors +
+                       " is there; restore the state from a copy, or start anew with --overwrite"};
   return empty;
 }
 
@@ -132,9 +140,14 @@ result<void> check_header(const state::header& h, const file_log_options& o,
   return {};
 }
 
-result<opened_state> reopen_state(const file_log_options& o, const input_reader& input) {
+/// Nothing when the store was never written to.
+result<std::optional<opened_state>> reopen_state(const file_log_options& o,
+                                                 const input_reader& input) {
   auto store = open_rocksdb(store_path(o), false);
   if (!store) return store.error();
+  const auto unborn = is_unborn(**store, o);
+  if (!unborn) return unborn.error();
+  if (*unborn) return std::optional<opened_state>{};
   opened_state s;
   s.store = *std::move(store);
   const auto header_bytes = s.store->get(state::header_key);
@@ -171,7 +184,7 @@ result<opened_state> reopen_state(const file_log_options& o, const input_reader&
     header->residency = o.residency;
     if (auto r = s.store->write({{state::header_key, encode(*header)}}); !r) return r.error();
   }
-  return s;
+  return std::optional<opened_state>(std::move(s));
 }
 
 }  // namespace
@@ -199,14 +212,9 @@ result<opened_state> open_state(const file_log_options& o, const input_reader& i
     return create_state(o, input);
   }
   if (*found == folder::ours) {
-    auto unborn = is_unborn(o);
-    if (!unborn) return unborn.error();
-    if (!*unborn) return reopen_state(o, input);
-    std::error_code code;
-    if (fs::exists(o.output, code) || fs::exists(o.errors, code))
-      return failure{failure_kind::storage,
-                     "state " + o.state + " has lost its records, but " + o.output + " or " + o.errors +
-                         " is there; restore the state from a copy, or start anew with --overwrite"};
+    auto state = reopen_state(o, input);
+    if (!state) return state.error();
+    if (*state) return **std::move(state);
   }
   for (const auto& path : {o.output, o.errors}) {
     std::error_code code;

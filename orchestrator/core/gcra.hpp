@@ -14,7 +14,7 @@ class gcra {
  public:
   /// Starts empty: the first burst has to be earned, also after a restart.
   gcra(std::int64_t per_minute, duration burst, time_point now)
-      : per_minute_(per_minute), burst_(burst), paid_until_(now + burst) {}
+      : configured_(per_minute), per_minute_(per_minute), burst_(burst), paid_until_(now + burst) {}
 
   [[nodiscard]] bool allows(time_point now, std::int64_t cost) const {
     return ready_at(cost) <= now;
@@ -32,8 +32,10 @@ class gcra {
   void give_back(std::int64_t cost) { paid_until_ -= time_for(cost); }
   /// Nothing is granted before `until`, when the provider says that less is left than we think.
   void hold(time_point until) { paid_until_ = std::max(paid_until_, until + burst_); }
-  /// The provider's own word that it grants less than was configured.
-  void lower_to(std::int64_t per_minute) { per_minute_ = std::min(per_minute_, per_minute); }
+  /// Follows the provider's own word on its limit, never above what was configured.
+  void follow(std::int64_t per_minute) {
+    per_minute_ = std::clamp<std::int64_t>(per_minute, 1, configured_);
+  }
   [[nodiscard]] std::int64_t per_minute() const { return per_minute_; }
 
  private:
@@ -41,7 +43,7 @@ class gcra {
     return duration(static_cast<std::int64_t>(static_cast<wide_int>(cost) * 60'000'000'000 /
                                               per_minute_));
   }
-  std::int64_t per_minute_;
+  std::int64_t configured_, per_minute_;
   duration burst_;
   time_point paid_until_;
 };

@@ -34,13 +34,8 @@ lane::lane(lane_setup setup, time_point now)
     : setup_(std::move(setup)), recent_requests_(now), recent_tokens_(now) {
   const auto& quota = setup_.config.quota;
   const auto burst = setup_.sliced ? burst_sliced : burst_normal;
-  const double share = setup_.sliced ? sliced_share : 1.0;
-  const auto usable = [&](std::int64_t n) {
-    return std::max<std::int64_t>(1, static_cast<std::int64_t>(
-                                         std::floor(static_cast<double>(usable_share(n)) * share)));
-  };
-  if (quota.rpm) requests_.emplace(usable(*quota.rpm), burst, now);
-  if (quota.tpm) tokens_.emplace(usable(quota.tpm->count()), burst, now);
+  if (quota.rpm) requests_.emplace(paced_share(*quota.rpm), burst, now);
+  if (quota.tpm) tokens_.emplace(paced_share(quota.tpm->count()), burst, now);
   if (quota.concurrency) setup_.slots = std::min(setup_.slots, usable_share(*quota.concurrency));
   setup_.slots = std::max<std::int64_t>(1, setup_.slots);
 }
@@ -49,6 +44,12 @@ std::int64_t lane::usable_share(std::int64_t quota) const {
   const double share = 1.0 - setup_.config.quota.headroom;
   return std::max<std::int64_t>(
       1, static_cast<std::int64_t>(std::floor(static_cast<double>(quota) * share + 1e-9)));
+}
+
+std::int64_t lane::paced_share(std::int64_t quota) const {
+  const double share = setup_.sliced ? sliced_share : 1.0;
+  return std::max<std::int64_t>(
+      1, static_cast<std::int64_t>(std::floor(static_cast<double>(usable_share(quota)) * share)));
 }
 
 call_cost lane::cost_for(const prompt_size& size) const {
@@ -211,7 +212,7 @@ void lane::read_headers(time_point now, const outcome& out) {
   const auto apply = [&](std::optional<gcra>& limiter, const rate_reading& r, std::int64_t need) {
     if (!r.limit || !r.remaining || *r.limit <= 0) return;
     // A longer reset belongs to a quota of a day, not of a minute.
-    if (limiter && r.reset && *r.reset <= 60s) limiter->lower_to(usable_share(*r.limit));
+    if (limiter && r.reset && *r.reset <= 60s) limiter->follow(paced_share(*r.limit));
     const auto left_alone = static_cast<std::int64_t>(
         std::ceil(static_cast<double>(*r.limit) * setup_.config.quota.headroom - 1e-9));
     const auto ours = *r.remaining - left_alone;

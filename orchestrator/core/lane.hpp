@@ -87,7 +87,9 @@ class lane {
   void learn(const prompt_size&, const outcome&);
   void hold_after_refusal(time_point now, const outcome&);
   [[nodiscard]] std::int64_t ready_allowance(const call_cost&) const;
+  /// Of a quota: what is not left to others, and of that what even pacing may use.
   [[nodiscard]] std::int64_t usable_share(std::int64_t quota) const;
+  [[nodiscard]] std::int64_t paced_share(std::int64_t quota) const;
 
   lane_setup setup_;
   std::optional<gcra> requests_, tokens_;

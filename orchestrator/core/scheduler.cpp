@@ -153,11 +153,11 @@ void scheduler::retire_one(time_point now, stripe& s, call_ended&& ended, nano_u
     return finish(outcome_kind::rejected);
   }
   if (out.kind == outcome_kind::spill) active.unfit.push_back(active.lane);
-  if (!has_lane_left(active) || active.attempts >= settings_.job.max_attempts)
+  const bool never_sent = out.status == 0 && !out.in_doubt && !out.unhealthy;
+  if (!never_sent && (!has_lane_left(active) || active.attempts >= settings_.job.max_attempts))
     return finish(outcome_kind::rejected);
 
   active.charged = total;
-  const bool never_sent = out.status == 0 && !out.in_doubt && !out.unhealthy;
   if (never_sent) --active.sends;
   time_point ready = now;
   if (out.kind == outcome_kind::retry && !out.quota_signal && !never_sent)
@@ -197,6 +197,11 @@ void scheduler::note_final(bool failed) {
   draining_ = true;
 }
 
+const attempt_record* scheduler::history_of(position where) const {
+  const auto it = history_.find(where.value());
+  return it == history_.end() ? nullptr : &it->second;
+}
+
 scheduler_counts scheduler::counts() const { return {in_flight_, waiting_}; }
 
 bool scheduler::pending(const class_state& cls) const {
@@ -219,8 +224,9 @@ void scheduler::decide_stop(tick_actions& actions) {
   } else if (draining_) {
     actions.stop = stop_cause::drained;
   } else if (input_read_ && !progress_possible_) {
-    actions.stop = money_short_ ? stop_cause::budget : stop_cause::stalled;
-    if (money_short_)
+    const bool by_budget = money_short_ && stalled_model_.empty();
+    actions.stop = by_budget ? stop_cause::budget : stop_cause::stalled;
+    if (by_budget)
       actions.stop_reason = "the budget is spent: what is left does not cover the next prompt's "
                             "worst case; repeat the command with a larger --budget to go on";
     else if (!stalled_model_.empty())

@@ -116,6 +116,8 @@ class scheduler {
   [[nodiscard]] std::size_t lane_count() const { return lanes_.size(); }
   [[nodiscard]] const budget& money() const { return money_; }
   [[nodiscard]] scheduler_counts counts() const;
+  /// What earlier runs left of a prompt that is unfinished; null for one without a past.
+  [[nodiscard]] const attempt_record* history_of(position) const;
   /// The ledger's record of a prompt as it stands.
   [[nodiscard]] attempt_record record_of(const active_prompt&, time_point now) const;
 
@@ -173,6 +175,7 @@ class scheduler {
   void start_calls(std::vector<grant>&, stripe_runner&, tick_actions&);
   const active_prompt* start_call(const grant&);
   void request_loads(tick_actions&);
+  [[nodiscard]] bool stalled(time_point now, const class_state&) const;
   void note_blocked(time_point now, std::optional<time_point>& down_since, bool usable,
                     const class_state&, tick_actions&);
   void decide_stop(tick_actions&);

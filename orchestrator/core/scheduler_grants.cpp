@@ -164,7 +164,9 @@ std::vector<scheduler::grant> scheduler::grant_permits(time_point now, tick_acti
       const auto later = part.waiting.lower_bound({now + duration(1), 0});
       if (later == part.waiting.end()) continue;
       actions.wake = std::min(actions.wake, later->first);
-      progress_possible_ = true;
+      // A retry to come is no hope where all lanes have been down for too long.
+      if (stalled(now, cls)) stalled_model_ = cls.queue.model;
+      else progress_possible_ = true;
     }
   }
   return grants;
@@ -268,6 +270,12 @@ scheduler::choice scheduler::choose_lane(time_point now, const class_state& cls,
   if (!affordable) return choice::too_dear;
   note_blocked(now, down_since, usable, cls, actions);
   return choice::blocked;
+}
+
+bool scheduler::stalled(time_point now, const class_state& cls) const {
+  return cls.down_since && now >= *cls.down_since + settings_.job.stall_timeout &&
+         std::none_of(cls.ranked.begin(), cls.ranked.end(),
+                      [&](lane_id id) { return lanes_[id.value()].usable(); });
 }
 
 void scheduler::note_blocked(time_point now, std::optional<time_point>& down_since, bool usable,

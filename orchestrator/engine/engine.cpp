@@ -9,6 +9,7 @@ namespace {
 
 // First readings asked for ahead of what was taken in.
 constexpr std::size_t first_readings_out_max = 8;
+constexpr std::uint64_t commits_open_max = 64;
 constexpr std::size_t parallel_from = 256;  // items below which threads cost more than they save
 
 /// Runs `work` on all items, in chunks, in parallel when there are enough of them.
@@ -130,6 +131,10 @@ time_point engine::step(time_point now, engine_events events) {
     done_ = true;
   }
   if (done_) return time_never;
+  if (events.input_failed && !broken_) {
+    broken_ = events.input_failed;
+    events.drain = true;
+  }
   if (events.durable) durable_ = std::max(durable_, *events.durable);
   if (events.drain && !draining_) net_->cancel_queued();
   draining_ = draining_ || events.drain || events.abort;
@@ -235,7 +240,8 @@ void engine::take_shard(parsed_shard&& shard, tick_events& tick, commit_group& g
 }
 
 void engine::request_shards() {
-  if (draining_) return;
+  // Rows and records that wait for the disk are kept in memory: the disk sets the pace.
+  if (draining_ || next_commit_.value() - durable_.value() > commits_open_max) return;
   while (first_readings_out_ < first_readings_out_max) {
     if (!unclassified_.empty()) {
       reader_->read_again(ledger_.at(unclassified_.front()));
@@ -324,6 +330,13 @@ std::string engine::row_for(const invalid_line& line) const {
   const auto message = std::string(facts.file) + ", line " + std::to_string(line.line) + ", byte " +
                        std::to_string(line.offset) + ": " + line.message;
   facts.error_message = message;
+  if (const auto* past = scheduler_->history_of(line.where)) {
+    facts.origin.pool = past->pool;
+    facts.origin.lane = past->lane;
+    facts.attempts = past->sends;
+    facts.maybe_billed = past->maybe_billed;
+    facts.cost = past->charged;
+  }
   return make_row(facts);
 }
 
@@ -343,6 +356,7 @@ void engine::note_stop(const tick_actions& actions) {
     stopped_ = actions.stop;
     stop_reason_ = actions.stop_reason;
     if (stopped_ == stop_cause::drained) stop_reason_ = "asked to stop";
+    if (broken_) stop_reason_ = broken_->message;
     draining_ = true;
   }
   if (stopped_ != stop_cause::none && durable_.value() + 1 == next_commit_.value()) done_ = true;

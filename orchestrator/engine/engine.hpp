@@ -34,12 +34,14 @@ struct engine_events {
   std::vector<parsed_shard> shards;
   bool input_end = false;                 ///< a `read_next` found nothing more
   std::optional<commit_seq> durable;      ///< all groups up to this one
-  std::optional<failure> broken;          ///< the log or the input failed: give up
+  std::optional<failure> broken;          ///< the log failed: give up
+  std::optional<failure> input_failed;    ///< let calls finish, then give up
   bool drain = false;                     ///< stop sending, let calls finish
   bool abort = false;                     ///< end calls now
 
   [[nodiscard]] bool empty() const {
-    return calls.empty() && shards.empty() && !input_end && !durable && !broken && !drain && !abort;
+    return calls.empty() && shards.empty() && !input_end && !durable && !broken && !input_failed &&
+           !drain && !abort;
   }
 };
 
@@ -78,7 +80,6 @@ class engine {
   /// True once nothing more will happen: everything is durable, or the log is broken.
   [[nodiscard]] bool done() const { return done_; }
   [[nodiscard]] run_progress progress(time_point now) const;
-  [[nodiscard]] const ledger& done_prompts() const { return ledger_; }
 
  private:
   struct open_call {

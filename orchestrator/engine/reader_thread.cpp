@@ -56,7 +56,7 @@ void reader_thread::run() {
                        : intake_.next();
     const bool failed = !shard;
     inbox_.put([&](engine_events& e) {
-      if (failed) e.broken = shard.error();
+      if (failed) e.input_failed = shard.error();
       else if (*shard) e.shards.push_back(**std::move(shard));
       else e.input_end = true;
     });

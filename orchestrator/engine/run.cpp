@@ -78,11 +78,11 @@ class job_run {
  public:
   explicit job_run(const run_request& request) : request_(request), runner_(request.threads) {}
 
-  result<void> prepare();
+  result<void> prepare(const stop_flag&);
   result<run_progress> run(const stop_flag&, const std::function<void(const run_progress&)>&);
 
  private:
-  result<void> check_before_state();
+  result<void> check_before_state(const stop_flag&);
   void watch(const stop_flag&, const std::function<void(const run_progress&)>&,
              const std::atomic<bool>& ended);
 
@@ -109,7 +109,7 @@ engine_setup setup_of(const run_request& r) {
   return s;
 }
 
-result<void> job_run::check_before_state() {
+result<void> job_run::check_before_state(const stop_flag& stop) {
   transport_limits limits;
   std::int64_t descriptors = other_descriptors;
   for (const auto& pool : request_.config.pools) {
@@ -131,12 +131,13 @@ result<void> job_run::check_before_state() {
   auto trial = engine::make(setup_of(request_), slots_, {}, time_.now());
   if (!trial) return trial.error();
   if (request_.strict)
-    return check_all_lines(request_.inputs, (*trial)->lookup(), runner_, request_.line_bytes_max);
+    return check_all_lines(request_.inputs, (*trial)->lookup(), runner_, request_.line_bytes_max,
+                           stop);
   return {};
 }
 
-result<void> job_run::prepare() {
-  if (auto r = check_before_state(); !r) return r;
+result<void> job_run::prepare(const stop_flag& stop) {
+  if (auto r = check_before_state(stop); !r) return r;
   const auto& job = request_.config.job;
   log_ = make_file_log({.inputs = request_.inputs, .output = request_.output,
                         .errors = request_.errors, .state = request_.state,
@@ -205,7 +206,6 @@ result<run_progress> job_run::run(const stop_flag& stop,
   watch(stop, show, ended);
   worker.join();
   reader_->stop();
-  net_.reset();
   auto last = engine_->progress(time_.now());
   if (const auto closed = log_->close(); !closed) {
     last.state = run_state::failed;
@@ -221,7 +221,7 @@ result<run_progress> job_run::run(const stop_flag& stop,
 result<run_progress> run_job(const run_request& request, const stop_flag& stop,
                              const std::function<void(const run_progress&)>& on_progress) {
   job_run job(request);
-  if (auto ready = job.prepare(); !ready) return ready.error();
+  if (auto ready = job.prepare(stop); !ready) return ready.error();
   return job.run(stop, on_progress);
 }
 

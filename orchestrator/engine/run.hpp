@@ -3,10 +3,10 @@
 #pragma once
 
 #include "orchestrator/engine/progress.hpp"
+#include "orchestrator/engine/stop_flag.hpp"
 #include "schemas/config.hpp"
 #include "schemas/result.hpp"
 
-#include <atomic>
 #include <functional>
 #include <string>
 #include <vector>
@@ -25,9 +25,6 @@ struct run_request {
   unsigned threads = 0;             ///< 0: by the machine's cores
   std::uint64_t seed = 0;           ///< of the retry jitter; 0: random
 };
-
-/// Set from a signal handler: 0 run, 1 stop sending and let calls finish, 2 stop at once.
-using stop_flag = std::atomic<int>;
 
 /// Calls `on_progress` from one thread about five times a second, and a last time with the final
 /// numbers before it returns. Returns the final progress: its state tells finished, stopped or

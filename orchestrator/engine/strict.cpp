@@ -5,7 +5,8 @@
 namespace spillway {
 
 result<void> check_all_lines(const std::vector<std::string>& inputs, class_lookup classes,
-                             parallel_runner& runner, std::size_t line_bytes_max) {
+                             parallel_runner& runner, std::size_t line_bytes_max,
+                             const stop_flag& stop) {
   constexpr std::size_t shown_max = 20;
   auto input = input_reader::open(inputs, line_bytes_max);
   if (!input) return input.error();
@@ -13,6 +14,8 @@ result<void> check_all_lines(const std::vector<std::string>& inputs, class_looku
   std::size_t bad = 0;
   std::string shown;
   for (;;) {
+    if (stop.load() > 0)
+      return failure{failure_kind::stopped, "stopped while checking the input; nothing was sent"};
     auto shard = lines.next();
     if (!shard) return shard.error();
     if (!*shard) break;

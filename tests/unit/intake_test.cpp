@@ -265,11 +265,12 @@ TEST(strict, accepts_a_good_input_and_lists_the_bad_lines_of_another) {
   const temp_folder folder;
   parallel_runner runner(2);
   const auto good = folder.write("good", many(600));
-  EXPECT_TRUE(check_all_lines({good}, classes, runner, line_max).has_value());
+  stop_flag stop{0};
+  EXPECT_TRUE(check_all_lines({good}, classes, runner, line_max, stop).has_value());
   std::string text = many(600, 1'000) + "oops\n" + line("id-1") + line("z", "x");
   for (int i = 0; i < 30; ++i) text += "[]\n";
   const auto bad = folder.write("bad", text);
-  const auto r = check_all_lines({good, bad}, classes, runner, line_max);
+  const auto r = check_all_lines({good, bad}, classes, runner, line_max, stop);
   ASSERT_FALSE(r.has_value());
   EXPECT_EQ(r.error().kind, failure_kind::usage);
   const auto& message = r.error().message;

@@ -157,8 +157,4 @@ bool response_reader::started() const {
   return slot_->current->got_some() || slot_->buffer.size() > 0;
 }
 
-bool response_reader::ends_with_connection() const {
-  return slot_->current->is_header_done() && slot_->current->need_eof();
-}
-
 }  // namespace spillway::net

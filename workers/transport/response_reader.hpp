@@ -33,8 +33,6 @@ class response_reader {
   [[nodiscard]] bool reusable() const;
   /// True once a byte of the current response was read.
   [[nodiscard]] bool started() const;
-  /// No length is given, so only the connection's end tells that the response is whole.
-  [[nodiscard]] bool ends_with_connection() const;
   /// Why it failed.
   [[nodiscard]] transport_error error() const { return error_; }
   [[nodiscard]] const std::string& detail() const { return detail_; }
