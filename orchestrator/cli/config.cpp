@@ -158,14 +158,14 @@ lane_config read_lane(yaml_map& map, const std::vector<std::string>& pool_reside
   lane.timeout = map.time("timeout", {1ms, timeout_max}).value_or(lane_config{}.timeout);
   lane.residency = read_residency(map).value_or(pool_residency);
   map.unsupported("surface", "the provider's own form is used");
-  if (lane.quota.usd_per_day && lane.price && lane.price->output > pico_usd_per_token{} &&
-      !map.has("max_output_tokens"))
-    map.problem("max_output_tokens",
-                "missing; quota.usd_per_day needs a bound for prompts that set no limit");
-  else if (budget) {
+  if (budget) {
     // A key that is there but wrong has its own problem already.
     const auto [key, message] = budget_shortfall(lane);
     if (!key.empty() && !map.has(key)) map.problem(key, message);
+  } else if (lane.quota.usd_per_day && lane.price && lane.price->output > pico_usd_per_token{} &&
+             !map.has("max_output_tokens")) {
+    map.problem("max_output_tokens",
+                "missing; quota.usd_per_day needs a bound for prompts that set no limit");
   }
   return lane;
 }

@@ -101,6 +101,8 @@ void scheduler::retire(time_point now, std::vector<call_ended>&& calls, stripe_r
       cls.input_mean += (static_cast<double>(usage.input.count()) - cls.input_mean) / 64;
       cls.output_mean += (static_cast<double>(usage.output.count()) - cls.output_mean) / 64;
     }
+    if (ended.outcome.kind == outcome_kind::answered)
+      classes_[active.what.cls.value()].down_since.reset();
     part.todo.push_back(i);
   }
   in_flight_ -= static_cast<std::int64_t>(calls.size());

@@ -146,6 +146,13 @@ std::vector<scheduler::grant> scheduler::grant_permits(time_point now, tick_acti
     if (pending(classes_[id.value()])) cursors.push_back(cursor_for(now, id));
   }
   first_class_ = (first_class_ + 1) % classes_.size();
+  // Where nothing is left to hope for, no further probe goes out: the last ones may end.
+  if (!cursors.empty() && std::all_of(cursors.begin(), cursors.end(), [&](const cursor& c) {
+        return stalled(now, classes_[c.cls.value()]);
+      })) {
+    stalled_model_ = classes_[cursors.front().cls.value()].queue.model;
+    return grants;
+  }
   for (std::size_t open = cursors.size(); open > 0;) {
     open = 0;
     for (auto& c : cursors) {

@@ -64,6 +64,12 @@ inline outcome timed_out() {
   o.error_code = "timeout";
   return o;
 }
+inline outcome unreachable() {
+  outcome o;
+  o.unhealthy = true;
+  o.error_code = "connect_failed";
+  return o;
+}
 inline outcome rejected() {
   outcome o;
   o.kind = outcome_kind::rejected;

@@ -188,6 +188,22 @@ TEST_P(scheduler_stall, stops_when_every_lane_was_down_for_the_stall_timeout) {
 
 INSTANTIATE_TEST_SUITE_P(prompts, scheduler_stall, testing::Values(1u, 2u, 200u));
 
+TEST(scheduler_stop, lanes_that_nobody_can_reach_stall_however_many_they_are) {
+  for (const std::size_t lanes : {1u, 2u, 4u}) {
+    job_config job;
+    job.stall_timeout = 10min;
+    std::vector<lane_setup> all;
+    for (std::size_t i = 0; i < lanes; ++i) all.push_back(lane_of(std::string(1, char('a' + i))));
+    world w(std::move(all), settings(job));
+    w.queue(0, 256);
+    w.next.input_read = true;
+    EXPECT_EQ(w.run([](const open_call&) { return unreachable(); }), stop_cause::stalled) << lanes;
+    EXPECT_GE(w.now - start, 10min) << lanes;
+    EXPECT_LE(w.now - start, 11min) << lanes;
+    EXPECT_TRUE(w.finished.empty()) << lanes;
+  }
+}
+
 TEST(scheduler_stop, a_lane_that_comes_back_ends_the_stall) {
   job_config job;
   job.stall_timeout = 10min;
