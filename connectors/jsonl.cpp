@@ -60,10 +60,14 @@ struct body_fields {
 top_fields read_top(dom::object line) {
   top_fields f;
   for (const auto [key, value] : line) {
-    if (key == "custom_id") note(f.custom_id, value);
-    else if (key == "method") note(f.method, value);
-    else if (key == "url") note(f.url, value);
-    else if (key == "body") note(f.body, value);
+    if (key == "custom_id")
+      note(f.custom_id, value);
+    else if (key == "method")
+      note(f.method, value);
+    else if (key == "url")
+      note(f.url, value);
+    else if (key == "body")
+      note(f.body, value);
   }
   return f;
 }
@@ -71,12 +75,18 @@ top_fields read_top(dom::object line) {
 body_fields read_body(dom::object body) {
   body_fields f;
   for (const auto [key, value] : body) {
-    if (key == "model") note(f.model, value);
-    else if (key == "stream") note(f.stream, value);
-    else if (key == "max_tokens") note(f.max_tokens, value);
-    else if (key == "max_completion_tokens") note(f.max_completion_tokens, value);
-    else if (key == "max_output_tokens") note(f.max_output_tokens, value);
-    else if (key == "n") note(f.n, value);
+    if (key == "model")
+      note(f.model, value);
+    else if (key == "stream")
+      note(f.stream, value);
+    else if (key == "max_tokens")
+      note(f.max_tokens, value);
+    else if (key == "max_completion_tokens")
+      note(f.max_completion_tokens, value);
+    else if (key == "max_output_tokens")
+      note(f.max_output_tokens, value);
+    else if (key == "n")
+      note(f.n, value);
   }
   return f;
 }
@@ -121,10 +131,11 @@ bool check_body(const body_fields& f, parsed_line& out) {
   if (f.model.times == 0 || f.model.value.get_string().get(model) != simdjson::SUCCESS ||
       model.empty())
     return fail(out, "missing_model", "body.model is missing or not a non-empty string");
-  for (const auto* field : {&f.model, &f.stream, &f.max_tokens, &f.max_completion_tokens,
-                            &f.max_output_tokens, &f.n})
+  for (const auto* field :
+       {&f.model, &f.stream, &f.max_tokens, &f.max_completion_tokens, &f.max_output_tokens, &f.n})
     if (field->times > 1)
-      return fail(out, "invalid_json", "model, stream, n or an output limit is given more than once");
+      return fail(out, "invalid_json",
+                  "model, stream, n or an output limit is given more than once");
   out.model = model;
   bool streams = false;
   if (f.stream.times > 0 && !f.stream.value.is_null() &&
@@ -221,7 +232,8 @@ std::vector<line_view> split_lines(std::string_view bytes, std::uint64_t first_l
   for (std::uint64_t number = first_line; at < bytes.size(); ++number) {
     const void* feed = std::memchr(bytes.data() + at, '\n', bytes.size() - at);
     const std::size_t end =
-        feed ? static_cast<std::size_t>(static_cast<const char*>(feed) - bytes.data()) : bytes.size();
+        feed ? static_cast<std::size_t>(static_cast<const char*>(feed) - bytes.data())
+             : bytes.size();
     std::size_t stop = end;
     if (stop > at && bytes[stop - 1] == '\r') --stop;
     if (!std::all_of(bytes.begin() + static_cast<std::ptrdiff_t>(at),

@@ -20,7 +20,7 @@ struct line_view {
 
 /// What a line holds: a prompt without its place and class, or the reason why it can't be sent.
 struct parsed_line {
-  std::string code;             ///< empty when valid
+  std::string code;  ///< empty when valid
   std::string message;
   std::string custom_id_token;  ///< JSON string token; "null" when there is none
   std::string custom_id;        ///< unescaped; empty when there is none

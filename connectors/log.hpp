@@ -49,7 +49,9 @@ struct commit_group {
   std::vector<attempt_record> attempts;  ///< intents, and sends that ended without a result
   std::vector<named_totals> totals;      ///< as of this group; empty = unchanged
 
-  [[nodiscard]] bool empty() const { return shards.empty() && finished.empty() && attempts.empty(); }
+  [[nodiscard]] bool empty() const {
+    return shards.empty() && finished.empty() && attempts.empty();
+  }
 };
 
 struct recovered_shard {

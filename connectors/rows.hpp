@@ -22,12 +22,12 @@ struct row_facts {
   std::uint64_t line = 0;
   std::string_view custom_id_token;  ///< JSON, "null" when the line had none
   row_origin origin;
-  int status = 0;                    ///< of a complete response; 0 = none
+  int status = 0;  ///< of a complete response; 0 = none
   std::string_view request_id;
-  std::string_view body;             ///< one line of JSON; empty = null
-  std::string_view error_code;       ///< empty = no error
+  std::string_view body;        ///< one line of JSON; empty = null
+  std::string_view error_code;  ///< empty = no error
   std::string_view error_message;
-  std::uint32_t attempts = 0;        ///< sends
+  std::uint32_t attempts = 0;  ///< sends
   std::uint32_t maybe_billed = 0;
   token_usage usage;
   nano_usd cost;

@@ -52,7 +52,8 @@ struct lane_config {
   duration timeout = std::chrono::minutes(10);
   std::vector<std::string> residency;  ///< the lane's own or its pool's; empty = undeclared
 
-  /// Unique within its pool: `as`, and the tier when it is not standard ("mini-prod", "x:self-hosted").
+  /// Unique within its pool: `as`, and the tier when it is not standard ("mini-prod",
+  /// "x:self-hosted").
   [[nodiscard]] std::string name() const;
 };
 

@@ -44,7 +44,11 @@ class position {
   constexpr position() = default;
   constexpr position(shard_id shard, std::uint32_t index)
       : value_(shard.value() * shard_prompts_max + index) {}
-  constexpr static position from_value(std::uint32_t v) { position p; p.value_ = v; return p; }
+  constexpr static position from_value(std::uint32_t v) {
+    position p;
+    p.value_ = v;
+    return p;
+  }
   [[nodiscard]] constexpr std::uint32_t value() const { return value_; }
   [[nodiscard]] constexpr shard_id shard() const { return shard_id(value_ / shard_prompts_max); }
   [[nodiscard]] constexpr std::uint32_t index() const { return value_ % shard_prompts_max; }

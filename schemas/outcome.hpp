@@ -21,7 +21,7 @@ enum class down_cause { none, auth, billing, missing_model };
 /// Billed tokens. `known` is false when the answer carried no usage.
 struct token_usage {
   bool known = false;
-  tokens input;   ///< cached included
+  tokens input;  ///< cached included
   tokens cached;
   tokens output;  ///< reasoning included
 };
@@ -44,11 +44,11 @@ struct outcome {
   std::optional<duration> retry_after;
   token_usage usage;
   rate_reading requests, tokens_rate;
-  int status = 0;            ///< HTTP status; 0 = no complete answer
+  int status = 0;  ///< HTTP status; 0 = no complete answer
   std::string request_id;
-  std::string error_code;    ///< empty when answered
+  std::string error_code;  ///< empty when answered
   std::string error_message;
-  std::string body;          ///< the provider's body as one line of JSON; empty when there was none
+  std::string body;  ///< the provider's body as one line of JSON; empty when there was none
 };
 
 }  // namespace spillway

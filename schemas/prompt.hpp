@@ -27,15 +27,15 @@ struct prompt {
   position where;
   class_id cls;
   endpoint_kind endpoint = endpoint_kind::chat_completions;
-  std::uint64_t line = 0;       ///< 1-based in its file
+  std::uint64_t line = 0;  ///< 1-based in its file
   file_id file;
   std::string text;
-  text_span custom_id;          ///< the JSON string token, quotes included
-  text_span body;               ///< the JSON object
-  text_span model;              ///< the JSON string token within the body, quotes included
-  tokens max_output;            ///< choices x max output tokens; 0 = the prompt does not say
-  std::int64_t choices = 1;     ///< n
-  std::int64_t images = 0;      ///< upper bound of image parts
+  text_span custom_id;       ///< the JSON string token, quotes included
+  text_span body;            ///< the JSON object
+  text_span model;           ///< the JSON string token within the body, quotes included
+  tokens max_output;         ///< choices x max output tokens; 0 = the prompt does not say
+  std::int64_t choices = 1;  ///< n
+  std::int64_t images = 0;   ///< upper bound of image parts
 
   [[nodiscard]] std::string_view view(text_span s) const {
     return std::string_view(text).substr(s.offset, s.length);
@@ -47,9 +47,9 @@ struct invalid_line {
   position where;
   file_id file;
   std::uint64_t line = 0;
-  std::uint64_t offset = 0;      ///< byte offset of the line in its file
-  std::string custom_id_token;   ///< JSON string token, or "null"
-  std::string code;              ///< "invalid_json", "duplicate_custom_id", …
+  std::uint64_t offset = 0;     ///< byte offset of the line in its file
+  std::string custom_id_token;  ///< JSON string token, or "null"
+  std::string code;             ///< "invalid_json", "duplicate_custom_id", …
   std::string message;
 };
 

@@ -19,9 +19,9 @@ struct latency_histogram {
 };
 
 struct lane_totals {
-  std::int64_t calls = 0;         ///< sends, retries included
-  std::int64_t answered = 0;      ///< prompts this lane answered
-  std::int64_t rejected = 0;      ///< prompts that ended as error rows here
+  std::int64_t calls = 0;     ///< sends, retries included
+  std::int64_t answered = 0;  ///< prompts this lane answered
+  std::int64_t rejected = 0;  ///< prompts that ended as error rows here
   std::int64_t refused_429 = 0;
   std::int64_t failed = 0;        ///< 5xx, resets, timeouts, no connection
   std::int64_t retries = 0;       ///< sends of prompts that had been sent before
@@ -29,9 +29,9 @@ struct lane_totals {
   std::int64_t spilled_out = 0;   ///< prompts that went elsewhere although this lane ranked first
   std::int64_t maybe_billed = 0;  ///< sends that ended in doubt
   tokens input, cached, output;
-  nano_usd settled;               ///< billed or charged in doubt
+  nano_usd settled;  ///< billed or charged in doubt
   latency_histogram latency;
-  std::int64_t day = 0;           ///< UTC day of the two counters below
+  std::int64_t day = 0;  ///< UTC day of the two counters below
   std::int64_t day_requests = 0;
   nano_usd day_spend;
 };

@@ -19,8 +19,14 @@ class quantity {
   constexpr quantity operator-(quantity o) const { return quantity(count_ - o.count_); }
   constexpr quantity operator-() const { return quantity(-count_); }
   constexpr quantity operator*(std::int64_t n) const { return quantity(count_ * n); }
-  constexpr quantity& operator+=(quantity o) { count_ += o.count_; return *this; }
-  constexpr quantity& operator-=(quantity o) { count_ -= o.count_; return *this; }
+  constexpr quantity& operator+=(quantity o) {
+    count_ += o.count_;
+    return *this;
+  }
+  constexpr quantity& operator-=(quantity o) {
+    count_ -= o.count_;
+    return *this;
+  }
 
  private:
   std::int64_t count_ = 0;

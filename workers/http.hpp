@@ -39,7 +39,7 @@ struct http_response {
 /// Splits "https://host:port/prefix". Errors name what is wrong with the text.
 struct endpoint_url {
   bool tls = false;
-  std::string host;    ///< without brackets for IPv6
+  std::string host;  ///< without brackets for IPv6
   std::string port;
   std::string prefix;  ///< path without trailing slash, may be empty
   /// True for localhost, 127.0.0.0/8 and ::1.

@@ -13,16 +13,17 @@ namespace spillway {
 
 /// A validated prompt as adapters see it. Views into the input line.
 struct prompt_view {
-  std::string_view url;         ///< "/v1/chat/completions", "/v1/responses" or "/v1/embeddings"
-  std::string_view body;        ///< one JSON object
-  std::size_t model_offset = 0; ///< of the JSON string token that is body.model, within `body`
-  std::size_t model_length = 0; ///< quotes included
+  std::string_view url;          ///< "/v1/chat/completions", "/v1/responses" or "/v1/embeddings"
+  std::string_view body;         ///< one JSON object
+  std::size_t model_offset = 0;  ///< of the JSON string token that is body.model, within `body`
+  std::size_t model_length = 0;  ///< quotes included
 };
 
 /// What the provider's own limiter charges for a call, before and after the answer.
 struct token_charge_input {
-  tokens estimated_input;  ///< body bytes / 4 x the lane's learned ratio, or billed input afterwards
-  tokens max_output;       ///< n x max tokens the prompt asks for; 0 = not given
+  tokens
+      estimated_input;  ///< body bytes / 4 x the lane's learned ratio, or billed input afterwards
+  tokens max_output;    ///< n x max tokens the prompt asks for; 0 = not given
   tokens expected_output;  ///< learned mean, or billed output afterwards
 };
 

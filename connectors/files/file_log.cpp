@@ -60,8 +60,9 @@ class file_log final : public partition_log {
 
 result<recovered_log> file_log::take_over() {
   if (!simdjson::validate_utf8(options_.job))
-    return failure{failure_kind::usage, "the job's name is not valid UTF-8; every row carries it, so "
-                                        "give one with --job"};
+    return failure{failure_kind::usage,
+                   "the job's name is not valid UTF-8; every row carries it, so "
+                   "give one with --job"};
   auto input = input_reader::open(options_.inputs, options_.line_bytes_max);
   if (!input) return input.error();
   input_ = *std::move(input);
@@ -102,7 +103,8 @@ result<void> file_log::load_shards(recovered_log& log) {
     const auto id = state::journal_sequence(key);
     auto bits = state::decode_done(value);
     if (!bits || id >= log.shards.size()) {
-      bad = failure{failure_kind::storage, "state " + options_.state + " is damaged: bad done bits"};
+      bad =
+          failure{failure_kind::storage, "state " + options_.state + " is damaged: bad done bits"};
       return false;
     }
     log.shards[id].done = *bits;
@@ -190,7 +192,8 @@ result<void> file_log::adopt_surplus(recovered_log& log) {
     log.shards[shard.value()].done = done_[shard.value()];
     writes.push_back({state::done_key(shard), state::encode(done_[shard.value()])});
   }
-  if (!step.write.empty()) writes.push_back({state::journal_key(step.sequence), state::encode(step.write)});
+  if (!step.write.empty())
+    writes.push_back({state::journal_key(step.sequence), state::encode(step.write)});
   for (const auto gone : step.remove) writes.push_back({state::journal_key(gone), std::nullopt});
   return state_.store->write(writes);
 }
@@ -244,7 +247,9 @@ result<void> file_log::commit(std::vector<queued>& groups) {
     }
     for (const auto& f : group.finished) {
       (f.kind == row_kind::answered ? results : errors) += f.row;
-      ++(f.kind == row_kind::answered ? p.answered : f.kind == row_kind::failed ? p.failed : p.invalid);
+      ++(f.kind == row_kind::answered ? p.answered
+         : f.kind == row_kind::failed ? p.failed
+                                      : p.invalid);
       auto& bits = done_.at(f.where.shard().value());
       ensure(!bits.test(f.where.index()), "a prompt recorded twice");
       bits.set(f.where.index());
@@ -262,7 +267,8 @@ result<void> file_log::commit(std::vector<queued>& groups) {
   const auto step = journal_.commit(std::move(attempts), finished);
   for (const auto shard : touched)
     writes.push_back({state::done_key(shard_id(shard)), state::encode(done_[shard])});
-  if (!step.write.empty()) writes.push_back({state::journal_key(step.sequence), state::encode(step.write)});
+  if (!step.write.empty())
+    writes.push_back({state::journal_key(step.sequence), state::encode(step.write)});
   for (const auto gone : step.remove) writes.push_back({state::journal_key(gone), std::nullopt});
   writes.push_back({state::progress_key, state::encode(p)});
   return state_.store->write(writes);

@@ -32,8 +32,9 @@ result<input_reader> input_reader::open(const std::vector<std::string>& names,
   reader.line_bytes_max_ = line_bytes_max;
   for (const auto& name : names) {
     if (!simdjson::validate_utf8(name))
-      return failure{failure_kind::usage, "an input's name is not valid UTF-8; every row names its "
-                                          "input, so rename the file"};
+      return failure{failure_kind::usage,
+                     "an input's name is not valid UTF-8; every row names its "
+                     "input, so rename the file"};
     const int fd = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return unreadable(name);
     reader.fds_.push_back(fd);
@@ -91,8 +92,8 @@ result<std::size_t> input_reader::fill(std::uint64_t offset, std::size_t want, s
   into.resize(had + want);
   std::size_t got = 0;
   while (got < want) {
-    const auto n = ::pread(fds_[file_], into.data() + had + got, want - got,
-                           static_cast<off_t>(offset + got));
+    const auto n =
+        ::pread(fds_[file_], into.data() + had + got, want - got, static_cast<off_t>(offset + got));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return unreadable(files_[file_].name);
     if (n == 0)
@@ -125,8 +126,9 @@ result<std::optional<shard_data>> input_reader::read_next() {
     line_ = shard->where.next_line;
     if (shard->where.count == 0) continue;
     if (next_shard_ >= shard_count_max - 1)
-      return failure{failure_kind::usage, "the input has more than 8,388,606 shards; split it into "
-                                          "several jobs"};
+      return failure{failure_kind::usage,
+                     "the input has more than 8,388,606 shards; split it into "
+                     "several jobs"};
     shard->where.id = shard_id(next_shard_++);
     return std::optional<shard_data>(*std::move(shard));
   }
@@ -154,8 +156,14 @@ result<shard_data> input_reader::cut(std::uint64_t offset) {
       break;
     }
   shard_data shard;
-  shard.where = {.id = {}, .file = file_id(file_), .offset = offset, .length = end,
-                 .first_line = line_, .next_line = line_, .count = 0, .crc = 0};
+  shard.where = {.id = {},
+                 .file = file_id(file_),
+                 .offset = offset,
+                 .length = end,
+                 .first_line = line_,
+                 .next_line = line_,
+                 .count = 0,
+                 .crc = 0};
   for (const auto& l : lines)
     if (l.offset < end) ++shard.where.count;
   bytes.resize(end);
@@ -191,8 +199,7 @@ result<std::uint64_t> input_reader::find_line_end(std::uint64_t from, std::uint3
 result<shard_data> input_reader::long_line(std::uint64_t offset, std::string bytes) {
   const auto left = files_[file_].size - offset;
   auto feed = bytes.find('\n');
-  while (feed == std::string::npos && bytes.size() < left &&
-         bytes.size() <= line_bytes_max_ + 2) {
+  while (feed == std::string::npos && bytes.size() < left && bytes.size() <= line_bytes_max_ + 2) {
     const auto from = bytes.size();
     const auto more =
         static_cast<std::size_t>(std::min<std::uint64_t>(left - from, shard_bytes_max));
@@ -200,8 +207,14 @@ result<shard_data> input_reader::long_line(std::uint64_t offset, std::string byt
     feed = bytes.find('\n', from);
   }
   shard_data shard;
-  shard.where = {.id = {}, .file = file_id(file_), .offset = offset, .length = 0,
-                 .first_line = line_, .next_line = line_ + 1, .count = 1, .crc = 0};
+  shard.where = {.id = {},
+                 .file = file_id(file_),
+                 .offset = offset,
+                 .length = 0,
+                 .first_line = line_,
+                 .next_line = line_ + 1,
+                 .count = 1,
+                 .crc = 0};
   std::size_t end = feed == std::string::npos ? bytes.size() : feed + 1;
   std::size_t text = feed == std::string::npos ? end : feed;
   if (text > 0 && bytes[text - 1] == '\r') --text;
@@ -240,10 +253,12 @@ result<shard_data> input_reader::read(const shard_descriptor& where) {
   if (!filled) return filled.error();
   if (!end) return end.error();
   if (*end != where.offset + where.length || crc != where.crc)
-    return failure{failure_kind::storage,
-                   "input " + files_[where.file.value()].name + " changed since it was read (near "
-                   "line " + std::to_string(where.first_line) + "); restore the original file and "
-                   "repeat the command"};
+    return failure{failure_kind::storage, "input " + files_[where.file.value()].name +
+                                              " changed since it was read (near "
+                                              "line " +
+                                              std::to_string(where.first_line) +
+                                              "); restore the original file and "
+                                              "repeat the command"};
   finish(shard, std::move(bytes), shard.oversized ? 256 : first);
   return shard;
 }

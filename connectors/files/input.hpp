@@ -11,8 +11,8 @@ namespace spillway {
 inline constexpr std::size_t shard_bytes_max = 512u << 10;
 
 struct input_file {
-  std::string name;         ///< as the user gave it
-  std::uint64_t size = 0;   ///< bytes to read; the file may not be shorter
+  std::string name;        ///< as the user gave it
+  std::uint64_t size = 0;  ///< bytes to read; the file may not be shorter
 };
 
 /// Reads files of any size in order. Not thread-safe.
@@ -48,9 +48,9 @@ class input_reader final : public shard_source {
   std::vector<input_file> files_;
   std::vector<int> fds_;
   std::size_t line_bytes_max_ = 0;
-  std::uint32_t file_ = 0;       ///< being read
-  std::uint64_t offset_ = 0;     ///< of the next byte
-  std::uint64_t line_ = 1;       ///< number of the next line
+  std::uint32_t file_ = 0;    ///< being read
+  std::uint64_t offset_ = 0;  ///< of the next byte
+  std::uint64_t line_ = 1;    ///< number of the next line
   std::uint32_t next_shard_ = 0;
 };
 

@@ -6,8 +6,10 @@
 namespace spillway {
 
 void journal::restore(std::uint64_t sequence, std::span<const attempt_record> attempts) {
-  if (attempts.empty()) stale_.push_back(sequence);
-  else put(sequence, attempts, stale_);
+  if (attempts.empty())
+    stale_.push_back(sequence);
+  else
+    put(sequence, attempts, stale_);
   next_ = std::max(next_, sequence + 1);
 }
 
@@ -15,8 +17,7 @@ std::vector<attempt_record> journal::open() const {
   std::vector<attempt_record> out;
   out.reserve(last_.size());
   for (const auto& [where, e] : last_) out.push_back(e.record);
-  std::sort(out.begin(), out.end(),
-            [](const auto& a, const auto& b) { return a.where < b.where; });
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.where < b.where; });
   return out;
 }
 
@@ -54,7 +55,8 @@ journal::step journal::commit(std::vector<attempt_record> attempts,
     if (covered.insert(it->where).second) s.write.push_back(std::move(*it));
   if (!live_.empty() && live_.begin()->first + groups_max < next_)
     for (const auto& [where, e] : last_)
-      if (e.sequence + groups_max / 2 < next_ && !covered.contains(where)) s.write.push_back(e.record);
+      if (e.sequence + groups_max / 2 < next_ && !covered.contains(where))
+        s.write.push_back(e.record);
   if (s.write.empty()) return s;
   ++next_;
   put(s.sequence, s.write, s.remove);

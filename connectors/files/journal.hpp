@@ -21,11 +21,12 @@ class journal {
 
   struct step {
     std::uint64_t sequence = 0;
-    std::vector<attempt_record> write;   ///< the new group; may be empty
-    std::vector<std::uint64_t> remove;   ///< groups that say nothing any more
+    std::vector<attempt_record> write;  ///< the new group; may be empty
+    std::vector<std::uint64_t> remove;  ///< groups that say nothing any more
   };
   /// Takes a commit's attempts and finished positions (later than the attempts).
-  [[nodiscard]] step commit(std::vector<attempt_record> attempts, std::span<const position> finished);
+  [[nodiscard]] step commit(std::vector<attempt_record> attempts,
+                            std::span<const position> finished);
 
  private:
   struct entry {
@@ -38,7 +39,7 @@ class journal {
   static constexpr std::uint64_t groups_max = 4096;
   std::unordered_map<position, entry> last_;
   std::map<std::uint64_t, std::size_t> live_;  ///< group -> attempts in it that still count
-  std::vector<std::uint64_t> stale_;  ///< restored groups that say nothing: to be removed
+  std::vector<std::uint64_t> stale_;           ///< restored groups that say nothing: to be removed
   std::uint64_t next_ = 1;
 };
 

@@ -6,14 +6,12 @@
 namespace spillway {
 
 result<surplus_plan> plan_surplus(std::string_view surplus, bool errors_file,
-                                  const std::string& path,
-                                  std::span<const attempt_record> attempts,
+                                  const std::string& path, std::span<const attempt_record> attempts,
                                   std::span<const std::string> file_names) {
   surplus_plan plan;
   if (surplus.empty()) return plan;
   std::map<std::pair<std::string_view, std::uint64_t>, const attempt_record*> unfinished;
-  for (const auto& a : attempts)
-    unfinished[{file_names[a.file.value()], a.line}] = &a;
+  for (const auto& a : attempts) unfinished[{file_names[a.file.value()], a.line}] = &a;
   std::set<const attempt_record*> seen;
 
   for (std::size_t at = 0; at < surplus.size();) {
@@ -24,9 +22,10 @@ result<surplus_plan> plan_surplus(std::string_view surplus, bool errors_file,
     if (row == "\n") continue;  // left by a recovery that was interrupted
     const auto foreign = [&] {
       return failure{failure_kind::storage,
-                     path + " has a row behind the last one recorded that no open call explains; "
-                     "it was not touched: remove what others appended, or start anew with "
-                     "--overwrite"};
+                     path +
+                         " has a row behind the last one recorded that no open call explains; "
+                         "it was not touched: remove what others appended, or start anew with "
+                         "--overwrite"};
     };
     const auto summary = read_row(row);
     if (!summary) return foreign();

@@ -19,10 +19,12 @@ std::uint32_t crc_of(std::string_view bytes) {
       crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
-result<std::string> read_range(int fd, std::uint64_t from, std::uint64_t size, const failure& fault) {
+result<std::string> read_range(int fd, std::uint64_t from, std::uint64_t size,
+                               const failure& fault) {
   std::string bytes(size, '\0');
   for (std::size_t got = 0; got < bytes.size();) {
-    const auto n = ::pread(fd, bytes.data() + got, bytes.size() - got, static_cast<off_t>(from + got));
+    const auto n =
+        ::pread(fd, bytes.data() + got, bytes.size() - got, static_cast<off_t>(from + got));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return fault;
     got += static_cast<std::size_t>(n);
@@ -62,8 +64,9 @@ result<row_file> row_file::open(const std::string& path, bool create) {
   if (!S_ISREG(info.st_mode))
     return failure{failure_kind::usage, path + " is not a regular file; results need one"};
   if (::flock(file.fd_, LOCK_EX | LOCK_NB) != 0)
-    return failure{failure_kind::usage, path + " is in use by another process; wait for it to end, "
-                                               "or choose another output"};
+    return failure{failure_kind::usage, path +
+                                            " is in use by another process; wait for it to end, "
+                                            "or choose another output"};
   if (create) {
     if (auto r = sync_folder_of(path); !r) return r.error();
   }
@@ -74,8 +77,9 @@ result<std::string> row_file::check(const row_file_mark& mark) {
   struct stat info {};
   if (::fstat(fd_, &info) != 0) return fault("read");
   const auto size = static_cast<std::uint64_t>(info.st_size);
-  const std::string restore = "; restore the file as the last run left it, or start anew with "
-                              "--overwrite";
+  const std::string restore =
+      "; restore the file as the last run left it, or start anew with "
+      "--overwrite";
   if (size < mark.length)
     return failure{failure_kind::storage, path_ + " is shorter than the state says (" +
                                               std::to_string(size) + " bytes instead of " +

@@ -33,8 +33,8 @@ class row_file {
   /// Checks the file against its mark: storage failure when it is shorter or its last row differs.
   /// Returns what stands behind the mark.
   [[nodiscard]] result<std::string> check(const row_file_mark&);
-  /// Writes rows behind the mark, over whatever is there; durable after `sync`. With `region` larger
-  /// than the rows, the rest of the region becomes blank lines in the same write.
+  /// Writes rows behind the mark, over whatever is there; durable after `sync`. With `region`
+  /// larger than the rows, the rest of the region becomes blank lines in the same write.
   [[nodiscard]] result<void> append(std::string_view rows, std::size_t region = 0);
   /// Cuts what stands behind the mark.
   [[nodiscard]] result<void> cut();

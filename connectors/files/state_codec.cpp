@@ -28,7 +28,9 @@ void put(pb::RowFile& out, const row_file_mark& in) {
   out.set_last_crc(in.last_crc);
 }
 
-row_file_mark mark_of(const pb::RowFile& in) { return {in.length(), in.last_length(), in.last_crc()}; }
+row_file_mark mark_of(const pb::RowFile& in) {
+  return {in.length(), in.last_length(), in.last_crc()};
+}
 
 void put(pb::LaneTotals& out, const named_totals& in) {
   const auto& t = in.totals;
@@ -101,7 +103,8 @@ std::string encode(const header& h) {
     input.set_size(size);
   }
   out.set_residency_constrained(h.residency.has_value());
-  for (const auto& place : h.residency.value_or(std::vector<std::string>{})) out.add_residency(place);
+  for (const auto& place : h.residency.value_or(std::vector<std::string>{}))
+    out.add_residency(place);
   return out.SerializeAsString();
 }
 
@@ -190,8 +193,13 @@ result<shard_record> decode_shard(shard_id id, std::string_view bytes) {
       in.id_hashes_size() != static_cast<int>(in.count()))
     return damaged("shard");
   shard_record s;
-  s.where = {.id = id, .file = file_id(in.file()), .offset = in.offset(), .length = in.length(),
-             .first_line = in.first_line(), .next_line = in.next_line(), .count = in.count(),
+  s.where = {.id = id,
+             .file = file_id(in.file()),
+             .offset = in.offset(),
+             .length = in.length(),
+             .first_line = in.first_line(),
+             .next_line = in.next_line(),
+             .count = in.count(),
              .crc = in.crc()};
   s.id_hashes.assign(in.id_hashes().begin(), in.id_hashes().end());
   return s;
@@ -208,10 +216,16 @@ result<std::vector<attempt_record>> decode_journal(std::string_view bytes) {
   if (!parse(in, bytes)) return damaged("journal");
   std::vector<attempt_record> out;
   for (const auto& m : in.attempts())
-    out.push_back({.where = position::from_value(m.position()), .file = file_id(m.file()),
-                   .line = m.line(), .in_flight = m.in_flight(), .pool = m.pool(),
-                   .lane = m.lane(), .sends = m.sends(), .attempts = m.attempts(),
-                   .maybe_billed = m.maybe_billed(), .charged = nano_usd(m.charged_nano_usd()),
+    out.push_back({.where = position::from_value(m.position()),
+                   .file = file_id(m.file()),
+                   .line = m.line(),
+                   .in_flight = m.in_flight(),
+                   .pool = m.pool(),
+                   .lane = m.lane(),
+                   .sends = m.sends(),
+                   .attempts = m.attempts(),
+                   .maybe_billed = m.maybe_billed(),
+                   .charged = nano_usd(m.charged_nano_usd()),
                    .reserved = nano_usd(m.reserved_nano_usd()),
                    .at = time_point(duration(m.at_unix_ns()))});
   return out;

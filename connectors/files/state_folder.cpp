@@ -58,7 +58,8 @@ result<void> open_rows(const file_log_options& o, const input_reader& input, boo
   if (input.has_inode_of(results->fd())) return usage("the output " + o.output + " is an input");
   auto errors = row_file::open(o.errors, create_errors);
   if (!errors) return errors.error();
-  if (input.has_inode_of(errors->fd())) return usage("the errors file " + o.errors + " is an input");
+  if (input.has_inode_of(errors->fd()))
+    return usage("the errors file " + o.errors + " is an input");
   s.results = *std::move(results);
   s.errors = *std::move(errors);
   return {};
@@ -99,7 +100,8 @@ result<bool> is_unborn(index_store& store, const file_log_options& o) {
   std::error_code code;
   if (empty && (fs::exists(o.output, code) || fs::exists(o.errors, code)))
     return failure{failure_kind::storage,
-                   "state " + o.state + " has lost its records, but " + o.output + " or " + o.errors +
+                   "state " + o.state + " has lost its records, but " + o.output + " or " +
+                       o.errors +
                        " is there; restore the state from a copy, or start anew with --overwrite"};
   return empty;
 }
@@ -123,15 +125,16 @@ result<void> check_header(const state::header& h, const file_log_options& o,
     return usage(belongs + "a job whose in-doubt policy is '" + name_of(h.in_doubt) +
                  "': it can't change" + anew);
   if (!narrows(o.residency, h.residency))
-    return usage(belongs + "a job with a narrower residency: it may only be narrowed further" + anew);
+    return usage(belongs + "a job with a narrower residency: it may only be narrowed further" +
+                 anew);
   const auto& files = input.files();
   if (h.inputs.size() != files.size())
     return usage(belongs + "a job with " + std::to_string(h.inputs.size()) + " input files, not " +
                  std::to_string(files.size()) + anew);
   for (std::size_t i = 0; i < files.size(); ++i) {
     if (h.inputs[i].first != files[i].name)
-      return usage(belongs + "a job whose input is " + h.inputs[i].first + ", not " + files[i].name +
-                   anew);
+      return usage(belongs + "a job whose input is " + h.inputs[i].first + ", not " +
+                   files[i].name + anew);
     if (h.inputs[i].second != files[i].size)
       return usage("the input " + files[i].name + " has changed since the state was created (" +
                    std::to_string(h.inputs[i].second) + " bytes then, " +
@@ -153,8 +156,9 @@ result<std::optional<opened_state>> reopen_state(const file_log_options& o,
   const auto header_bytes = s.store->get(state::header_key);
   if (!header_bytes) return header_bytes.error();
   if (!*header_bytes)
-    return failure{failure_kind::storage, "state " + o.state + " has no header: it is not a state "
-                                          "of spillway, or it is damaged"};
+    return failure{failure_kind::storage, "state " + o.state +
+                                              " has no header: it is not a state "
+                                              "of spillway, or it is damaged"};
   auto header = state::decode_header(**header_bytes);
   if (!header) return header.error().within("state " + o.state);
   if (header->version > state::format_version)
@@ -171,13 +175,14 @@ result<std::optional<opened_state>> reopen_state(const file_log_options& o,
   const auto missing = [&](const std::string& path, const row_file_mark& mark) -> result<void> {
     std::error_code code;
     if (mark.length == 0 || fs::exists(path, code)) return {};
-    return failure{failure_kind::storage,
-                   path + " is missing, but the state " + o.state + " says that it holds rows; "
-                   "restore it, or start anew with --overwrite"};
+    return failure{failure_kind::storage, path + " is missing, but the state " + o.state +
+                                              " says that it holds rows; "
+                                              "restore it, or start anew with --overwrite"};
   };
   if (auto r = missing(o.output, s.progress.results); !r) return r.error();
   if (auto r = missing(o.errors, s.progress.errors); !r) return r.error();
-  if (auto r = open_rows(o, input, s.progress.results.length == 0, s.progress.errors.length == 0, s);
+  if (auto r =
+          open_rows(o, input, s.progress.results.length == 0, s.progress.errors.length == 0, s);
       !r)
     return r.error();
   if (header->residency != o.residency) {
@@ -193,8 +198,9 @@ result<opened_state> open_state(const file_log_options& o, const input_reader& i
   auto found = look_at(o.state);
   if (!found) return found.error();
   if (*found == folder::foreign)
-    return failure{failure_kind::storage, "the folder " + o.state + " exists and is not a state of "
-                                          "spillway; choose another with --state"};
+    return failure{failure_kind::storage, "the folder " + o.state +
+                                              " exists and is not a state of "
+                                              "spillway; choose another with --state"};
   if (o.overwrite) {
     // Nobody may be working on it: only the one who can open the state may remove it.
     if (*found == folder::ours) {
@@ -206,7 +212,8 @@ result<opened_state> open_state(const file_log_options& o, const input_reader& i
       if (!fs::exists(path, code)) continue;
       auto rows = row_file::open(path, false);
       if (!rows) return rows.error();
-      if (input.has_inode_of(rows->fd())) return usage(path + " is an input; it is not overwritten");
+      if (input.has_inode_of(rows->fd()))
+        return usage(path + " is an input; it is not overwritten");
     }
     if (auto r = remove_all_of(o); !r) return r.error();
     return create_state(o, input);
@@ -219,7 +226,8 @@ result<opened_state> open_state(const file_log_options& o, const input_reader& i
   for (const auto& path : {o.output, o.errors}) {
     std::error_code code;
     if (fs::exists(path, code))
-      return usage(path + " exists, but there is no state " + o.state + " to go on from; choose "
+      return usage(path + " exists, but there is no state " + o.state +
+                   " to go on from; choose "
                    "another output, or replace it with --overwrite");
   }
   return create_state(o, input);

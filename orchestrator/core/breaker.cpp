@@ -46,8 +46,12 @@ void breaker::ended(time_point now, bool healthy) {
     if (healthy) return;
     int ok = 0, failed = 0;
     for (const auto& b : window_)
-      if (b.at > s - 10) { ok += b.ok; failed += b.failed; }
-    if (in_a_row_ >= in_a_row_max || (ok + failed >= calls_min && failed >= ok)) open(now, open_for);
+      if (b.at > s - 10) {
+        ok += b.ok;
+        failed += b.failed;
+      }
+    if (in_a_row_ >= in_a_row_max || (ok + failed >= calls_min && failed >= ok))
+      open(now, open_for);
     return;
   }
   // Answers of calls sent before it opened tell nothing about the step under way.

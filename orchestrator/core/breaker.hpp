@@ -34,7 +34,10 @@ class breaker {
   static constexpr std::array<int, 3> steps{1, 2, 4};
 
   void open(time_point now, duration pause);
-  struct second { std::int64_t at = -1; int ok = 0, failed = 0; };
+  struct second {
+    std::int64_t at = -1;
+    int ok = 0, failed = 0;
+  };
 
   bool closed_ = true;
   time_point open_until_{};

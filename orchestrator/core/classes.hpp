@@ -29,8 +29,8 @@ struct class_queue {
   endpoint_kind endpoint = endpoint_kind::chat_completions;
   std::deque<shard_slice> unloaded;  ///< in reading order
   std::size_t loaded_bytes = 0;
-  std::size_t requested_bytes = 0;   ///< of slices asked for and not yet here
-  std::size_t requested = 0;         ///< those slices: the first so many of `unloaded`
+  std::size_t requested_bytes = 0;  ///< of slices asked for and not yet here
+  std::size_t requested = 0;        ///< those slices: the first so many of `unloaded`
 
   struct stripe_part {
     std::deque<prompt> fresh;                                ///< loaded, in reading order

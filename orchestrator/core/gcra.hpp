@@ -40,8 +40,8 @@ class gcra {
 
  private:
   [[nodiscard]] duration time_for(std::int64_t cost) const {
-    return duration(static_cast<std::int64_t>(static_cast<wide_int>(cost) * 60'000'000'000 /
-                                              per_minute_));
+    return duration(
+        static_cast<std::int64_t>(static_cast<wide_int>(cost) * 60'000'000'000 / per_minute_));
   }
   std::int64_t configured_, per_minute_;
   duration burst_;

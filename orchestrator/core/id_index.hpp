@@ -53,10 +53,12 @@ class id_index {
   };
 
   static std::size_t home(const table& t, std::uint64_t hash) {
-    return static_cast<std::size_t>((static_cast<unsigned long long>(hash & 0xffffffff) *
-                                     t.slots.size()) >> 32);
+    return static_cast<std::size_t>(
+        (static_cast<unsigned long long>(hash & 0xffffffff) * t.slots.size()) >> 32);
   }
-  static std::size_t next(const table& t, std::size_t i) { return i + 1 == t.slots.size() ? 0 : i + 1; }
+  static std::size_t next(const table& t, std::size_t i) {
+    return i + 1 == t.slots.size() ? 0 : i + 1;
+  }
   static void put(table& t, std::uint64_t hash, std::uint32_t where) {
     std::size_t i = home(t, hash);
     while (t.slots[i].where != empty) i = next(t, i);

@@ -61,8 +61,7 @@ call_cost lane::cost_for(const prompt_size& size) const {
     const tokens mean(static_cast<std::int64_t>(seen_output_ / seen_answers_) * size.choices);
     expected = size.max_output == tokens{} ? mean : std::min(mean, size.max_output);
   }
-  return {setup_.rate_charge(input, size.max_output, expected),
-          worst_case(size, setup_.config)};
+  return {setup_.rate_charge(input, size.max_output, expected), worst_case(size, setup_.config)};
 }
 
 std::int64_t lane::ready_allowance(const call_cost& cost) const {
@@ -144,15 +143,18 @@ nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size
   }
 
   nano_usd charge;
-  if (out.usage.known && setup_.config.price) charge = billed(out.usage, *setup_.config.price);
-  else if (out.in_doubt || out.kind == outcome_kind::answered) charge = cost.reserve;
+  if (out.usage.known && setup_.config.price)
+    charge = billed(out.usage, *setup_.config.price);
+  else if (out.in_doubt || out.kind == outcome_kind::answered)
+    charge = cost.reserve;
   totals_.settled += charge;
   totals_.day_spend += charge;
   if (out.in_doubt) ++totals_.maybe_billed;
 
   if (out.status == 429) ++totals_.refused_429;
   if (out.unhealthy) ++totals_.failed;
-  if (out.unhealthy) reason_ = out.error_code + (out.error_message.empty() ? "" : ": " + out.error_message);
+  if (out.unhealthy)
+    reason_ = out.error_code + (out.error_message.empty() ? "" : ": " + out.error_message);
   if (out.kind == outcome_kind::lane_down) {
     breaker_.returned(now);
     stop(now, out.down, out.error_code + ": " + out.error_message);
@@ -162,15 +164,20 @@ nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size
   } else {
     refusals_in_a_row_ = 0;
     breaker_.ended(now, !out.unhealthy);
-    if (usable()) { down_ = down_cause::none; downs_in_a_row_ = 0; reason_.clear(); }
+    if (usable()) {
+      down_ = down_cause::none;
+      downs_in_a_row_ = 0;
+      reason_.clear();
+    }
   }
   if (out.usage.known) {
     totals_.input += out.usage.input;
     totals_.cached += out.usage.cached;
     totals_.output += out.usage.output;
     if (tokens_)  // the provider's own count, now that input and output are known
-      tokens_->give_back(cost.rate.count() -
-                         setup_.rate_charge(out.usage.input, size.max_output, out.usage.output).count());
+      tokens_->give_back(
+          cost.rate.count() -
+          setup_.rate_charge(out.usage.input, size.max_output, out.usage.output).count());
     learn(size, out);
   }
   if (out.kind == outcome_kind::answered) {
@@ -192,8 +199,8 @@ void lane::learn(const prompt_size& size, const outcome& out) {
 
 void lane::hold_after_refusal(time_point now, const outcome& out) {
   if (out.halve_rate) slow_until_ = now + slow_for;
-  const auto pause = out.retry_after.value_or(
-      doubled(refusal_pause_first, refusal_pause_max, refusals_in_a_row_));
+  const auto pause =
+      out.retry_after.value_or(doubled(refusal_pause_first, refusal_pause_max, refusals_in_a_row_));
   // Calls of one burst are refused together: they are one signal.
   if (now >= held_until_) ++refusals_in_a_row_;
   held_until_ = std::max(held_until_, now + pause);
@@ -222,8 +229,10 @@ void lane::read_headers(time_point now, const outcome& out) {
     const auto missing = std::max<std::int64_t>(1, *r.limit - *r.remaining);
     const auto wait = from_seconds(seconds_of(reset) * static_cast<double>(need - ours) /
                                    static_cast<double>(missing));
-    if (limiter) limiter->hold(now + std::min(wait, reset));
-    else held_until_ = std::max(held_until_, now + std::min(wait, reset));
+    if (limiter)
+      limiter->hold(now + std::min(wait, reset));
+    else
+      held_until_ = std::max(held_until_, now + std::min(wait, reset));
   };
   apply(requests_, out.requests, 1);
   apply(tokens_, out.tokens_rate, 1);

@@ -22,15 +22,15 @@ struct lane_setup {
   std::string pool;
   pool_id pool_index;
   lane_config config;
-  std::int64_t slots = 1;      ///< calls at once: the lane's concurrency or its pool's connections
-  bool sliced = false;         ///< the provider enforces its quota in slices of a second
+  std::int64_t slots = 1;  ///< calls at once: the lane's concurrency or its pool's connections
+  bool sliced = false;     ///< the provider enforces its quota in slices of a second
   rate_charge_rule rate_charge;
 };
 
 /// What a call takes from a lane.
 struct call_cost {
-  tokens rate;        ///< by the provider's counting
-  nano_usd reserve;   ///< worst case
+  tokens rate;       ///< by the provider's counting
+  nano_usd reserve;  ///< worst case
 };
 
 enum class refusal { none, down, held, slots, requests, token_rate, day };
@@ -62,7 +62,9 @@ class lane {
   void stop(time_point now, down_cause, const std::string& reason);
 
   /// False while the breaker is not closed: failing, down, or being probed.
-  [[nodiscard]] bool usable() const { return breaker_.now_state(time_point{}) == breaker::state::closed; }
+  [[nodiscard]] bool usable() const {
+    return breaker_.now_state(time_point{}) == breaker::state::closed;
+  }
   [[nodiscard]] std::optional<duration> mean_latency() const { return latency_; }
   /// Price of a typical call of this lane, for ranking; nothing when unknown.
   [[nodiscard]] std::optional<double> typical_cost(tokens input, tokens output) const;

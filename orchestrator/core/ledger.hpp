@@ -17,7 +17,9 @@ class ledger {
   void add(const shard_descriptor&, const shard_bits& done = {});
   [[nodiscard]] bool knows(shard_id id) const { return id.value() < shards_.size(); }
   [[nodiscard]] const shard_descriptor& at(shard_id id) const { return shards_[id.value()].where; }
-  [[nodiscard]] bool done(position p) const { return shards_[p.shard().value()].done.test(p.index()); }
+  [[nodiscard]] bool done(position p) const {
+    return shards_[p.shard().value()].done.test(p.index());
+  }
   /// A bug if the prompt is done already.
   void finish(position);
   [[nodiscard]] bool complete(shard_id id) const;

@@ -13,7 +13,7 @@ struct prompt_size {
   std::int64_t body_bytes = 0;  ///< at least as many as the prompt's text tokens
   std::int64_t images = 0;
   std::int64_t choices = 1;
-  tokens max_output;            ///< choices x max output; 0 = not said by the prompt
+  tokens max_output;  ///< choices x max output; 0 = not said by the prompt
 };
 
 /// Worst case of one call, reserved before it is sent. Zero without a price.
@@ -32,7 +32,10 @@ class budget {
   }
   void reserve(nano_usd worst) { reserved_ += worst; }
   /// Ends a reservation: `cost` of it stays charged.
-  void settle(nano_usd worst, nano_usd cost) { reserved_ -= worst; settled_ += cost; }
+  void settle(nano_usd worst, nano_usd cost) {
+    reserved_ -= worst;
+    settled_ += cost;
+  }
   [[nodiscard]] nano_usd settled() const { return settled_; }
   [[nodiscard]] nano_usd reserved() const { return reserved_; }
   [[nodiscard]] std::optional<nano_usd> cap() const { return cap_; }

@@ -16,7 +16,8 @@ double hashed_unit(std::uint64_t seed, position where, std::uint32_t attempt) {
 duration retry_delay(std::uint64_t seed, position where, std::uint32_t failures,
                      duration retry_after) {
   constexpr double base_s = 0.5, cap_s = 30;
-  const double top = std::min(cap_s, base_s * static_cast<double>(1ull << std::min(failures - 1, 20u)));
+  const double top =
+      std::min(cap_s, base_s * static_cast<double>(1ull << std::min(failures - 1, 20u)));
   return retry_after + from_seconds(top * hashed_unit(seed, where, failures));
 }
 

@@ -20,8 +20,8 @@ bool residency_allows(const std::optional<std::vector<std::string>>& allowed,
 }  // namespace
 
 scheduler::scheduler(scheduler_settings settings, std::vector<lane_setup> lanes,
-                     std::span<const named_totals> totals,
-                     std::span<const attempt_record> history, time_point now)
+                     std::span<const named_totals> totals, std::span<const attempt_record> history,
+                     time_point now)
     : settings_(std::move(settings)), money_(settings_.job.budget) {
   for (auto& setup : lanes) lanes_.emplace_back(std::move(setup), now);
   for (const auto& record : totals) {
@@ -88,8 +88,8 @@ void scheduler::retire(time_point now, std::vector<call_ended>&& calls, stripe_r
            "an answer for a call that is not open");
     const auto& active = it->second;
     auto& l = lanes_[active.lane.value()];
-    charges[i] = l.end_call(now, active.cost, active.size(), ended.outcome,
-                            ended.done_at - ended.sent_at);
+    charges[i] =
+        l.end_call(now, active.cost, active.size(), ended.outcome, ended.done_at - ended.sent_at);
     money_.settle(active.cost.reserve, charges[i]);
     if (ended.outcome.down == down_cause::auth || ended.outcome.down == down_cause::billing)
       for (auto& other : lanes_)
@@ -116,8 +116,10 @@ void scheduler::retire(time_point now, std::vector<call_ended>&& calls, stripe_r
   for (auto& part : stripes_) {
     for (auto& finish : part.finishes) {
       const bool failed = finish.outcome.kind != outcome_kind::answered;
-      if (failed) ++lanes_[finish.prompt.lane.value()].totals().rejected;
-      else ++lanes_[finish.prompt.lane.value()].totals().answered;
+      if (failed)
+        ++lanes_[finish.prompt.lane.value()].totals().rejected;
+      else
+        ++lanes_[finish.prompt.lane.value()].totals().answered;
       note_final(failed);
       actions.finishes.push_back(std::move(finish));
     }
@@ -181,10 +183,18 @@ bool scheduler::has_lane_left(const active_prompt& active) const {
 
 attempt_record scheduler::record_of(const active_prompt& a, time_point now) const {
   const auto& setup = lanes_[a.lane.value()].setup();
-  return {.where = a.what.where, .file = a.what.file, .line = a.what.line, .in_flight = a.open,
-          .pool = setup.pool, .lane = setup.config.name(), .sends = a.sends,
-          .attempts = a.attempts, .maybe_billed = a.maybe_billed, .charged = a.charged,
-          .reserved = a.open ? a.cost.reserve : nano_usd{}, .at = now};
+  return {.where = a.what.where,
+          .file = a.what.file,
+          .line = a.what.line,
+          .in_flight = a.open,
+          .pool = setup.pool,
+          .lane = setup.config.name(),
+          .sends = a.sends,
+          .attempts = a.attempts,
+          .maybe_billed = a.maybe_billed,
+          .charged = a.charged,
+          .reserved = a.open ? a.cost.reserve : nano_usd{},
+          .at = now};
 }
 
 void scheduler::note_final(bool failed) {
@@ -221,23 +231,27 @@ void scheduler::decide_stop(tick_actions& actions) {
     actions.stop = stop_cause::finished;
   } else if (too_many_errors_) {
     actions.stop = stop_cause::error_rate;
-    actions.stop_reason = "more than the allowed share of the last 200 prompts failed for good "
-                          "(max_error_rate): see the error rows for the reasons";
+    actions.stop_reason =
+        "more than the allowed share of the last 200 prompts failed for good "
+        "(max_error_rate): see the error rows for the reasons";
   } else if (draining_) {
     actions.stop = stop_cause::drained;
   } else if (input_read_ && !progress_possible_) {
     const bool by_budget = money_short_ && stalled_model_.empty();
     actions.stop = by_budget ? stop_cause::budget : stop_cause::stalled;
     if (by_budget)
-      actions.stop_reason = "the budget is spent: what is left does not cover the next prompt's "
-                            "worst case; repeat the command with a larger --budget to go on";
+      actions.stop_reason =
+          "the budget is spent: what is left does not cover the next prompt's "
+          "worst case; repeat the command with a larger --budget to go on";
     else if (!stalled_model_.empty())
-      actions.stop_reason = "every lane of model '" + stalled_model_ + "' was down for " +
-                            std::to_string(static_cast<long>(seconds_of(settings_.job.stall_timeout))) +
-                            " s (stall_timeout)";
+      actions.stop_reason =
+          "every lane of model '" + stalled_model_ + "' was down for " +
+          std::to_string(static_cast<long>(seconds_of(settings_.job.stall_timeout))) +
+          " s (stall_timeout)";
     else if (day_short_)
-      actions.stop_reason = "the next prompt's worst case is more than usd_per_day of any lane it "
-                            "may use: raise usd_per_day or lower the prompt's output limit";
+      actions.stop_reason =
+          "the next prompt's worst case is more than usd_per_day of any lane it "
+          "may use: raise usd_per_day or lower the prompt's output limit";
   }
 }
 

@@ -22,19 +22,20 @@ namespace spillway {
 /// A prompt between its first permit and its result.
 struct active_prompt {
   prompt what;
-  lane_id lane;               ///< of the open or last send
-  call_id call;               ///< of the open send
-  time_point ready_at{};      ///< between two sends: not before
-  bool open = false;          ///< a permit is taken and the call has not ended
+  lane_id lane;           ///< of the open or last send
+  call_id call;           ///< of the open send
+  time_point ready_at{};  ///< between two sends: not before
+  bool open = false;      ///< a permit is taken and the call has not ended
   std::uint32_t sends = 0, attempts = 0, maybe_billed = 0;
-  nano_usd charged;           ///< for ended sends, in doubt or failed after being billed
-  call_cost cost;             ///< of the open send
-  std::vector<lane_id> unfit; ///< lanes that can't serve this prompt
+  nano_usd charged;                      ///< for ended sends, in doubt or failed after being billed
+  call_cost cost;                        ///< of the open send
+  std::vector<lane_id> unfit;            ///< lanes that can't serve this prompt
   std::optional<time_point> down_since;  ///< all its other lanes are
   std::string error_code, error_message;  ///< of the last ended send
 
   [[nodiscard]] prompt_size size() const {
-    return {static_cast<std::int64_t>(what.body.length), what.images, what.choices, what.max_output};
+    return {static_cast<std::int64_t>(what.body.length), what.images, what.choices,
+            what.max_output};
   }
 };
 
@@ -84,7 +85,7 @@ struct tick_actions {
   std::vector<shard_id> load;          ///< shards to read again
   stop_cause stop = stop_cause::none;  ///< nothing is in flight any more and nothing will be sent
   std::string stop_reason;
-  time_point wake = time_never;        ///< call again by then, even without events
+  time_point wake = time_never;  ///< call again by then, even without events
 };
 
 struct scheduler_settings {
@@ -101,9 +102,8 @@ struct scheduler_counts {
 class scheduler {
  public:
   /// `lanes` in lane_id order. `history` holds the unfinished prompts' records of earlier runs.
-  scheduler(scheduler_settings, std::vector<lane_setup> lanes,
-            std::span<const named_totals> totals, std::span<const attempt_record> history,
-            time_point now);
+  scheduler(scheduler_settings, std::vector<lane_setup> lanes, std::span<const named_totals> totals,
+            std::span<const attempt_record> history, time_point now);
 
   /// The class of prompts with this model and endpoint; none when no lane may take them.
   [[nodiscard]] std::optional<class_id> class_for(std::string_view model, endpoint_kind) const;
@@ -132,7 +132,7 @@ class scheduler {
   };
   struct class_state {
     class_queue queue;
-    std::vector<lane_id> ranked;  ///< allowed by residency, best first
+    std::vector<lane_id> ranked;           ///< allowed by residency, best first
     std::optional<time_point> down_since;  ///< all its lanes are; none of them took a prompt since
     double input_mean = 500, output_mean = 200;
   };
@@ -141,7 +141,7 @@ class scheduler {
     class_id cls;
     std::vector<std::uint32_t> ready;  ///< waiting prompts whose time has come, in order
     std::size_t next_ready = 0;
-    bool more_ready = false;           ///< others are looked at in the next tick
+    bool more_ready = false;                        ///< others are looked at in the next tick
     std::array<std::size_t, stripe_count> taken{};  ///< of each stripe's fresh prompts
     bool done = false;
   };

@@ -22,7 +22,8 @@ void scheduler::take_shard(shard_loaded&& shard, tick_actions& actions) {
       by_class[p.cls.value()].push_back(std::move(p));
   for (std::size_t c = 0; c < classes_.size(); ++c) {
     if (shard.first_reading) {
-      if (!by_class[c].empty()) queue_first_reading(classes_[c], shard.shard, std::move(by_class[c]));
+      if (!by_class[c].empty())
+        queue_first_reading(classes_[c], shard.shard, std::move(by_class[c]));
     } else {
       queue_loaded(classes_[c], shard.shard, std::move(by_class[c]));
     }
@@ -44,8 +45,9 @@ bool scheduler::hold_in_doubt(prompt& p, tick_actions& actions) {
   finish.prompt.what = std::move(p);
   finish.outcome.kind = outcome_kind::rejected;
   finish.outcome.error_code = "in_doubt";
-  finish.outcome.error_message = "the prompt was in flight when the process stopped and may have "
-                                 "been billed; the in-doubt policy is to hold it";
+  finish.outcome.error_message =
+      "the prompt was in flight when the process stopped and may have "
+      "been billed; the in-doubt policy is to hold it";
   finish.cost = it->second.charged;
   actions.finishes.push_back(std::move(finish));
   return true;
@@ -56,7 +58,8 @@ void scheduler::put_fresh(class_state& cls, prompt&& p) {
   cls.queue.stripes[stripe_of(p.where)].fresh.push_back(std::move(p));
 }
 
-void scheduler::queue_first_reading(class_state& cls, shard_id shard, std::vector<prompt>&& prompts) {
+void scheduler::queue_first_reading(class_state& cls, shard_id shard,
+                                    std::vector<prompt>&& prompts) {
   std::size_t bytes = 0;
   for (const auto& p : prompts) bytes += p.text.size();
   auto& queue = cls.queue;
@@ -65,7 +68,8 @@ void scheduler::queue_first_reading(class_state& cls, shard_id shard, std::vecto
     for (auto& p : prompts) put_fresh(cls, std::move(p));
     return;
   }
-  shard_slice slice{shard, static_cast<std::uint32_t>(std::min<std::size_t>(bytes, UINT32_MAX)), {}};
+  shard_slice slice{
+      shard, static_cast<std::uint32_t>(std::min<std::size_t>(bytes, UINT32_MAX)), {}};
   for (const auto& p : prompts) {
     const auto index = static_cast<std::uint16_t>(p.where.index());
     if (!slice.ranges.empty() && slice.ranges.back().first + slice.ranges.back().count == index)
@@ -129,9 +133,8 @@ void scheduler::rank_lanes(time_point now) {
                                        tokens(static_cast<std::int64_t>(cls.output_mean)));
       return cost.value_or(std::numeric_limits<double>::infinity());
     };
-    std::sort(cls.ranked.begin(), cls.ranked.end(), [&](lane_id a, lane_id b) {
-      return std::pair(key(a), a) < std::pair(key(b), b);
-    });
+    std::sort(cls.ranked.begin(), cls.ranked.end(),
+              [&](lane_id a, lane_id b) { return std::pair(key(a), a) < std::pair(key(b), b); });
   }
 }
 
@@ -172,8 +175,10 @@ std::vector<scheduler::grant> scheduler::grant_permits(time_point now, tick_acti
       if (later == part.waiting.end()) continue;
       actions.wake = std::min(actions.wake, later->first);
       // A retry to come is no hope where all lanes have been down for too long.
-      if (stalled(now, cls)) stalled_model_ = cls.queue.model;
-      else progress_possible_ = true;
+      if (stalled(now, cls))
+        stalled_model_ = cls.queue.model;
+      else
+        progress_possible_ = true;
     }
   }
   return grants;
@@ -212,7 +217,8 @@ bool scheduler::grant_next(time_point now, cursor& c, std::vector<grant>& grants
     auto& active = stripes_[stripe_of(where)].active.at(where.value());
     auto& down_since = active.unfit.empty() ? cls.down_since : active.down_since;
     grant g{.where = where, .cls = c.cls, .fresh = false, .lane = {}, .cost = {}, .call = {}};
-    if (choose_lane(now, cls, active.size(), active.unfit, down_since, g, actions) == choice::granted) {
+    if (choose_lane(now, cls, active.size(), active.unfit, down_since, g, actions) ==
+        choice::granted) {
       grants.push_back(g);
       return true;
     }
@@ -235,7 +241,8 @@ bool scheduler::grant_next(time_point now, cursor& c, std::vector<grant>& grants
   const prompt_size size{static_cast<std::int64_t>(head->body.length), head->images, head->choices,
                          head->max_output};
   grant g{.where = head->where, .cls = c.cls, .fresh = true, .lane = {}, .cost = {}, .call = {}};
-  if (choose_lane(now, cls, size, all_fit, cls.down_since, g, actions) != choice::granted) return false;
+  if (choose_lane(now, cls, size, all_fit, cls.down_since, g, actions) != choice::granted)
+    return false;
   ++c.taken[stripe_of(g.where)];
   cls.queue.loaded_bytes -= head->text.size();
   grants.push_back(g);
@@ -243,8 +250,7 @@ bool scheduler::grant_next(time_point now, cursor& c, std::vector<grant>& grants
 }
 
 scheduler::choice scheduler::choose_lane(time_point now, const class_state& cls,
-                                         const prompt_size& size,
-                                         const std::vector<lane_id>& unfit,
+                                         const prompt_size& size, const std::vector<lane_id>& unfit,
                                          std::optional<time_point>& down_since, grant& g,
                                          tick_actions& actions) {
   bool affordable = false, usable = false;
@@ -252,8 +258,14 @@ scheduler::choice scheduler::choose_lane(time_point now, const class_state& cls,
     if (std::find(unfit.begin(), unfit.end(), id) != unfit.end()) continue;
     auto& l = lanes_[id.value()];
     const auto cost = l.cost_for(size);
-    if (!money_.fits(cost.reserve)) { money_short_ = true; continue; }
-    if (l.never_fits(cost)) { day_short_ = true; continue; }
+    if (!money_.fits(cost.reserve)) {
+      money_short_ = true;
+      continue;
+    }
+    if (l.never_fits(cost)) {
+      day_short_ = true;
+      continue;
+    }
     affordable = true;
     usable = usable || l.usable();
     if (l.check(now, cost) != refusal::none) {

@@ -207,8 +207,9 @@ std::vector<call_ended> engine::decode(std::vector<call_result>&& calls) {
   for_items(*runner_, calls.size(), [&](std::size_t i) {
     const auto& open = opened[i];
     const auto pool = scheduler_->lane_at(open.lane).setup().pool_index.value();
-    ended[i] = {open.where, calls[i].id, pools_[pool].adapter->decode(url_of(open.endpoint), calls[i]),
-                calls[i].sent_at, calls[i].done_at};
+    ended[i] = {open.where, calls[i].id,
+                pools_[pool].adapter->decode(url_of(open.endpoint), calls[i]), calls[i].sent_at,
+                calls[i].done_at};
   });
   return ended;
 }
@@ -366,8 +367,8 @@ std::vector<named_totals> engine::totals() const {
   auto all = retired_;
   for (std::uint32_t i = 0; i < scheduler_->lane_count(); ++i) {
     const auto& lane = scheduler_->lane_at(lane_id(i));
-    all.push_back({lane.setup().pool, lane.setup().config.name(), lane.setup().config.model,
-                   lane.totals()});
+    all.push_back(
+        {lane.setup().pool, lane.setup().config.name(), lane.setup().config.model, lane.totals()});
   }
   return all;
 }

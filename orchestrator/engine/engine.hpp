@@ -32,12 +32,12 @@ class shard_reader {
 struct engine_events {
   std::vector<call_result> calls;
   std::vector<parsed_shard> shards;
-  bool input_end = false;                 ///< a `read_next` found nothing more
-  std::optional<commit_seq> durable;      ///< all groups up to this one
-  std::optional<failure> broken;          ///< the log failed: give up
-  std::optional<failure> input_failed;    ///< let calls finish, then give up
-  bool drain = false;                     ///< stop sending, let calls finish
-  bool abort = false;                     ///< end calls now
+  bool input_end = false;               ///< a `read_next` found nothing more
+  std::optional<commit_seq> durable;    ///< all groups up to this one
+  std::optional<failure> broken;        ///< the log failed: give up
+  std::optional<failure> input_failed;  ///< let calls finish, then give up
+  bool drain = false;                   ///< stop sending, let calls finish
+  bool abort = false;                   ///< end calls now
 
   [[nodiscard]] bool empty() const {
     return calls.empty() && shards.empty() && !input_end && !durable && !broken && !input_failed &&
@@ -103,8 +103,7 @@ class engine {
   std::vector<call_ended> decode(std::vector<call_result>&&);
   void take_shard(parsed_shard&&, tick_events&, commit_group&);
   void request_shards();
-  void encode_sends(time_point now, const tick_actions&, commit_group&,
-                    std::vector<waiting_send>&);
+  void encode_sends(time_point now, const tick_actions&, commit_group&, std::vector<waiting_send>&);
   void write_rows(std::vector<finish_action>&, commit_group&);
   [[nodiscard]] std::string row_for(const finish_action&) const;
   [[nodiscard]] std::string row_for(const invalid_line&) const;

@@ -55,9 +55,9 @@ void engine::log_lane_changes(time_point now) {
     // Held lanes come and go with every refusal: of interest only to those who look closely.
     const bool quiet = lane.health == lane_health::held || logged_health_[i] == lane_health::held ||
                        lane.health == lane_health::probing;
-    const auto level = quiet ? spdlog::level::debug
-                             : lane.health == lane_health::up ? spdlog::level::info
-                                                              : spdlog::level::warn;
+    const auto level = quiet                            ? spdlog::level::debug
+                       : lane.health == lane_health::up ? spdlog::level::info
+                                                        : spdlog::level::warn;
     spdlog::log(level, "lane {}/{} is {} (was {}){}{}", lane.pool, lane.lane, name_of(lane.health),
                 name_of(logged_health_[i]), lane.reason.empty() ? "" : ": ", lane.reason);
     logged_health_[i] = lane.health;
@@ -68,16 +68,19 @@ run_progress engine::progress(time_point now) const {
   run_progress p;
   p.state = run_state::running;
   if (draining_) p.state = run_state::draining;
-  if (stopped_ == stop_cause::finished) p.state = run_state::finished;
-  else if (done_) p.state = broken_ ? run_state::failed : run_state::stopped;
+  if (stopped_ == stop_cause::finished)
+    p.state = run_state::finished;
+  else if (done_)
+    p.state = broken_ ? run_state::failed : run_state::stopped;
   if (p.state != run_state::finished && p.state != run_state::running) p.stop_reason = stop_reason_;
   if (p.state == run_state::draining && p.stop_reason.empty())
     p.stop_reason = "letting open calls finish";
   p.input_read = input_read_;
   p.prompts = ledger_.prompts();
-  p.input_share = input_bytes_ == 0 ? 1.0
-                                    : std::min(1.0, static_cast<double>(indexed_bytes_) /
-                                                        static_cast<double>(input_bytes_));
+  p.input_share =
+      input_bytes_ == 0
+          ? 1.0
+          : std::min(1.0, static_cast<double>(indexed_bytes_) / static_cast<double>(input_bytes_));
   if (input_read_) p.input_share = 1.0;
   p.answered = answered_;
   p.errors = errors_;

@@ -21,7 +21,10 @@ struct intake::line_result {
 
 intake::intake(shard_source& source, class_lookup classes, parallel_runner& runner,
                std::size_t line_bytes_max, std::span<const recovered_shard> known)
-    : source_(source), classes_(std::move(classes)), runner_(runner), line_bytes_max_(line_bytes_max) {
+    : source_(source),
+      classes_(std::move(classes)),
+      runner_(runner),
+      line_bytes_max_(line_bytes_max) {
   for (const auto& shard : known) {
     shards_.push_back(shard.where);
     for (std::uint32_t i = 0; i < shard.id_hashes.size(); ++i)
@@ -47,12 +50,14 @@ result<parsed_shard> intake::again(const shard_descriptor& where) {
 
 result<parsed_shard> intake::parse(const shard_data& data, bool known) {
   const std::string_view bytes(data.bytes.data(), data.size);
-  const auto lines = data.oversized ? std::vector<line_view>{{0, line_bytes_max_ + 1, data.where.first_line}}
-                                    : split_lines(bytes, data.where.first_line);
+  const auto lines = data.oversized
+                         ? std::vector<line_view>{{0, line_bytes_max_ + 1, data.where.first_line}}
+                         : split_lines(bytes, data.where.first_line);
   std::vector<line_result> results(lines.size());
   const auto tasks = (lines.size() + lines_a_task - 1) / lines_a_task;
   runner_.for_each(tasks, [&](std::size_t task) {
-    for (std::size_t i = task * lines_a_task; i < std::min(lines.size(), (task + 1) * lines_a_task); ++i) {
+    for (std::size_t i = task * lines_a_task; i < std::min(lines.size(), (task + 1) * lines_a_task);
+         ++i) {
       auto& r = results[i];
       if (lines[i].length > line_bytes_max_) {
         r.line.code = "line_too_large";
@@ -99,9 +104,8 @@ result<parsed_shard> intake::parse(const shard_data& data, bool known) {
     }
     if (!line.code.empty()) {
       shard.invalid.push_back({where, data.where.file, lines[i].number,
-                               data.where.offset + lines[i].offset,
-                               std::move(line.custom_id_token), std::move(line.code),
-                               std::move(line.message)});
+                               data.where.offset + lines[i].offset, std::move(line.custom_id_token),
+                               std::move(line.code), std::move(line.message)});
       continue;
     }
     prompt p = std::move(line.value);

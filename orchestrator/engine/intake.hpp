@@ -51,9 +51,9 @@ class intake {
     std::uint64_t line = 0;
     file_id file;
   };
-  [[nodiscard]] result<std::optional<known_id>> earlier_use(
-      std::uint64_t hash, position own, const std::string& custom_id,
-      const std::vector<known_id>& own_shard);
+  [[nodiscard]] result<std::optional<known_id>> earlier_use(std::uint64_t hash, position own,
+                                                            const std::string& custom_id,
+                                                            const std::vector<known_id>& own_shard);
   [[nodiscard]] result<known_id> id_at(position);
 
   shard_source& source_;

@@ -1,5 +1,6 @@
 // What a run looks like from outside, as plain values: for the terminal, `--json`, status.json and
-// the final table. Times are Unix nanoseconds; all counters cover the whole state, resumed runs too.
+// the final table. Times are Unix nanoseconds; all counters cover the whole state, resumed runs
+// too.
 #pragma once
 
 #include "schemas/config.hpp"
@@ -12,13 +13,22 @@
 
 namespace spillway {
 
-enum class lane_health { up, held, broken, probing, down_auth, down_billing, down_model, day_spent };
+enum class lane_health {
+  up,
+  held,
+  broken,
+  probing,
+  down_auth,
+  down_billing,
+  down_model,
+  day_spent
+};
 [[nodiscard]] const char* name_of(lane_health);
 
 struct lane_progress {
   std::string pool, lane, model;
   lane_health health = lane_health::up;
-  std::string reason;              ///< for anything but `up`: last error, one line
+  std::string reason;  ///< for anything but `up`: last error, one line
   std::optional<duration> resumes_in;
   std::int64_t in_flight = 0;
   std::optional<std::int64_t> concurrency;
@@ -32,21 +42,21 @@ enum class run_state { starting, running, draining, finished, stopped, failed };
 
 struct run_progress {
   run_state state = run_state::starting;
-  std::string stop_reason;      ///< for draining, stopped, failed: what happened and what to do
-  bool input_read = false;      ///< the whole input has been indexed: `prompts` is final
-  std::int64_t prompts = 0;     ///< lines found so far (bad ones included)
-  double input_share = 0;       ///< share of input bytes indexed
+  std::string stop_reason;   ///< for draining, stopped, failed: what happened and what to do
+  bool input_read = false;   ///< the whole input has been indexed: `prompts` is final
+  std::int64_t prompts = 0;  ///< lines found so far (bad ones included)
+  double input_share = 0;    ///< share of input bytes indexed
   std::int64_t answered = 0;
-  std::int64_t errors = 0;      ///< error rows
-  std::int64_t invalid = 0;     ///< those of the error rows that were never sendable lines
-  std::int64_t in_flight = 0;   ///< calls on the wire
-  std::int64_t resumed = 0;     ///< prompts found done when this process started
+  std::int64_t errors = 0;             ///< error rows
+  std::int64_t invalid = 0;            ///< those of the error rows that were never sendable lines
+  std::int64_t in_flight = 0;          ///< calls on the wire
+  std::int64_t resumed = 0;            ///< prompts found done when this process started
   std::int64_t in_doubt_at_start = 0;  ///< open intents found when this process started
-  std::int64_t adopted = 0;     ///< answers found written but not yet recorded at start
-  nano_usd settled;             ///< billed, plus in doubt
-  nano_usd reserved;            ///< worst case of open calls
+  std::int64_t adopted = 0;            ///< answers found written but not yet recorded at start
+  nano_usd settled;                    ///< billed, plus in doubt
+  nano_usd reserved;                   ///< worst case of open calls
   std::optional<nano_usd> budget;
-  double rate = 0;              ///< answered a second, over the last 10 s
+  double rate = 0;  ///< answered a second, over the last 10 s
   std::optional<duration> eta;
   time_point started_at, now;
   std::vector<lane_progress> lanes;

@@ -53,12 +53,15 @@ void reader_thread::run() {
       if (!read) return read.error();
       return std::optional<parsed_shard>(*std::move(read));
     }()
-                       : intake_.next();
+        : intake_.next();
     const bool failed = !shard;
     inbox_.put([&](engine_events& e) {
-      if (failed) e.input_failed = shard.error();
-      else if (*shard) e.shards.push_back(**std::move(shard));
-      else e.input_end = true;
+      if (failed)
+        e.input_failed = shard.error();
+      else if (*shard)
+        e.shards.push_back(**std::move(shard));
+      else
+        e.input_end = true;
     });
     if (failed) return;
   }

@@ -121,8 +121,10 @@ result<void> job_run::check_before_state(const stop_flag& stop) {
       request_.config.pools, limits, [this] { return time_.now(); },
       [this](std::vector<call_result> calls) {
         inbox_.put([&](engine_events& e) {
-          if (e.calls.empty()) e.calls = std::move(calls);
-          else std::move(calls.begin(), calls.end(), std::back_inserter(e.calls));
+          if (e.calls.empty())
+            e.calls = std::move(calls);
+          else
+            std::move(calls.begin(), calls.end(), std::back_inserter(e.calls));
         });
       });
   if (!net) return net.error();
@@ -139,15 +141,21 @@ result<void> job_run::check_before_state(const stop_flag& stop) {
 result<void> job_run::prepare(const stop_flag& stop) {
   if (auto r = check_before_state(stop); !r) return r;
   const auto& job = request_.config.job;
-  log_ = make_file_log({.inputs = request_.inputs, .output = request_.output,
-                        .errors = request_.errors, .state = request_.state,
-                        .job = request_.job_name, .in_doubt = job.in_doubt,
-                        .residency = job.residency, .overwrite = request_.overwrite,
+  log_ = make_file_log({.inputs = request_.inputs,
+                        .output = request_.output,
+                        .errors = request_.errors,
+                        .state = request_.state,
+                        .job = request_.job_name,
+                        .in_doubt = job.in_doubt,
+                        .residency = job.residency,
+                        .overwrite = request_.overwrite,
                         .line_bytes_max = request_.line_bytes_max},
                        [this](result<commit_seq> durable) {
                          inbox_.put([&](engine_events& e) {
-                           if (durable) e.durable = *durable;
-                           else e.broken = durable.error();
+                           if (durable)
+                             e.durable = *durable;
+                           else
+                             e.broken = durable.error();
                          });
                        });
   auto recovered = log_->take_over();
@@ -156,7 +164,8 @@ result<void> job_run::prepare(const stop_flag& stop) {
   auto made = engine::make(setup_of(request_), slots_, *std::move(recovered), time_.now());
   if (!made) return made.error();
   engine_ = *std::move(made);
-  intake_ = std::make_unique<intake>(*log_, engine_->lookup(), runner_, request_.line_bytes_max, known);
+  intake_ =
+      std::make_unique<intake>(*log_, engine_->lookup(), runner_, request_.line_bytes_max, known);
   reader_ = std::make_unique<reader_thread>(*intake_, inbox_);
   engine_->connect(*log_, *net_, *reader_, runner_);
   box_.put(engine_->progress(time_.now()));
@@ -173,8 +182,9 @@ void job_run::watch(const stop_flag& stop, const std::function<void(const run_pr
     const int asked = stop.load();
     if (asked > noticed) {
       noticed = asked;
-      spdlog::info("{}", asked == 1 ? "stopping: open calls may finish; signal again to stop at once"
-                                    : "stopping at once");
+      spdlog::info("{}", asked == 1
+                             ? "stopping: open calls may finish; signal again to stop at once"
+                             : "stopping at once");
       inbox_.put([&](engine_events& e) { (asked == 1 ? e.drain : e.abort) = true; });
       drain_end = asked == 1 ? now + request_.drain_timeout : time_never;
     }

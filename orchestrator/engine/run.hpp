@@ -22,15 +22,16 @@ struct run_request {
   bool strict = false;
   std::size_t line_bytes_max = 16u << 20;
   duration drain_timeout = std::chrono::minutes(10);
-  unsigned threads = 0;             ///< 0: by the machine's cores
-  std::uint64_t seed = 0;           ///< of the retry jitter; 0: random
+  unsigned threads = 0;    ///< 0: by the machine's cores
+  std::uint64_t seed = 0;  ///< of the retry jitter; 0: random
 };
 
 /// Calls `on_progress` from one thread about five times a second, and a last time with the final
 /// numbers before it returns. Returns the final progress: its state tells finished, stopped or
 /// failed. Fails when the run could not start (usage) or the state is unusable (storage).
-[[nodiscard]] result<run_progress> run_job(const run_request&, const stop_flag&,
-                                           const std::function<void(const run_progress&)>& on_progress);
+[[nodiscard]] result<run_progress> run_job(
+    const run_request&, const stop_flag&,
+    const std::function<void(const run_progress&)>& on_progress);
 
 /// Exit code of `spillway run`: 0 all answered, 1 finished with error rows, 3 stopped before the
 /// end, 4 storage fault. `storage_fault` is set in run_progress::state == failed.

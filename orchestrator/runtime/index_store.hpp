@@ -32,6 +32,7 @@ class index_store {
 
 /// Opens a RocksDB under `path`; the folder must exist. Fails (storage) when it is damaged or can't
 /// be written, and (usage) when another process has it open.
-[[nodiscard]] result<std::unique_ptr<index_store>> open_rocksdb(const std::string& path, bool create);
+[[nodiscard]] result<std::unique_ptr<index_store>> open_rocksdb(const std::string& path,
+                                                                bool create);
 
 }  // namespace spillway

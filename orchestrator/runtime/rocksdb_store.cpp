@@ -13,8 +13,9 @@ failure storage_failure(const std::string& path, const rocksdb::Status& status) 
   if (status.IsNoSpace() || status.ToString().find("No space left") != std::string::npos)
     remedy = "; free some space and repeat the command";
   else if (status.IsCorruption())
-    remedy = "; the state is damaged: restore it from a copy, or start anew with --overwrite "
-             "(answers already paid for stay in the output file until then)";
+    remedy =
+        "; the state is damaged: restore it from a copy, or start anew with --overwrite "
+        "(answers already paid for stay in the output file until then)";
   else if (status.ToString().find("Read-only") != std::string::npos ||
            status.ToString().find("Permission denied") != std::string::npos)
     remedy = "; make the folder writable or choose another with --state";
@@ -92,8 +93,9 @@ result<std::unique_ptr<index_store>> open_rocksdb(const std::string& path, bool 
     const auto text = status.ToString();
     if (status.IsIOError() && text.find("lock") != std::string::npos)
       return failure{failure_kind::usage,
-                     "state " + path + " is in use by another process; wait for it to end, or "
-                     "choose another output"};
+                     "state " + path +
+                         " is in use by another process; wait for it to end, or "
+                         "choose another output"};
     return storage_failure(path, status);
   }
   return std::unique_ptr<index_store>(

@@ -9,7 +9,8 @@ namespace spillway::sim {
 
 using namespace std::chrono_literals;
 
-fake_cloud::fake_cloud(const run_config& config, std::vector<std::int64_t> slots, std::uint64_t seed)
+fake_cloud::fake_cloud(const run_config& config, std::vector<std::int64_t> slots,
+                       std::uint64_t seed)
     : random_(seed) {
   for (std::size_t p = 0; p < config.pools.size(); ++p)
     for (const auto& lane : config.pools[p].lanes)
@@ -44,8 +45,9 @@ void fake_cloud::answer(open_call& call, const lane_book& book, const std::strin
   call.result.response.status = 200;
   call.result.response.body =
       R"({"id":"c","object":"chat.completion","choices":[{"index":0,"finish_reason":"stop","message":)"
-      R"({"role":"assistant","content":")" + call.id + R"("}}],"usage":{"prompt_tokens":)" +
-      std::to_string(usage.input.count()) + R"(,"completion_tokens":)" + std::to_string(output) + "}}";
+      R"({"role":"assistant","content":")" +
+      call.id + R"("}}],"usage":{"prompt_tokens":)" + std::to_string(usage.input.count()) +
+      R"(,"completion_tokens":)" + std::to_string(output) + "}}";
 }
 
 void fake_cloud::start(lane_id lane, outgoing_call&& sent) {
@@ -87,7 +89,8 @@ void fake_cloud::start(lane_id lane, outgoing_call&& sent) {
         R"({"error":{"message":"Rate limit reached","type":"requests","code":"rate_limit_exceeded"}})";
   } else if (fate < (edge += faults_.error)) {
     call.result.response.status = draw() < 0.5 ? 500 : 503;
-    call.result.response.body = R"({"error":{"message":"The server had an error","type":"server_error"}})";
+    call.result.response.body =
+        R"({"error":{"message":"The server had an error","type":"server_error"}})";
   } else if (fate < (edge += faults_.reject)) {
     call.result.response.status = 400;
     call.result.response.body =

@@ -14,9 +14,14 @@ fake_log::fake_log(std::vector<std::string> lines, std::size_t shard_lines) {
     for (std::size_t i = 0; i < count; ++i) shard.bytes += lines[first + i] + "\n";
     shard.size = shard.bytes.size();
     shard.bytes.append(read_padding, '\0');
-    shard.where = {.id = shard_id(static_cast<std::uint32_t>(input_.size())), .file = file_id(0),
-                   .offset = first, .length = shard.size, .first_line = first + 1,
-                   .next_line = first + 1 + count, .count = static_cast<std::uint32_t>(count), .crc = 0};
+    shard.where = {.id = shard_id(static_cast<std::uint32_t>(input_.size())),
+                   .file = file_id(0),
+                   .offset = first,
+                   .length = shard.size,
+                   .first_line = first + 1,
+                   .next_line = first + 1 + count,
+                   .count = static_cast<std::uint32_t>(count),
+                   .crc = 0};
     input_.push_back(std::move(shard));
   }
 }
@@ -28,8 +33,10 @@ result<recovered_log> fake_log::session::take_over() {
   for (const auto& [where, f] : log_.finished_) {
     const auto p = position::from_value(where);
     out.shards.at(p.shard().value()).done.set(p.index());
-    if (f.kind == row_kind::answered) ++out.answered;
-    else ++out.errors;
+    if (f.kind == row_kind::answered)
+      ++out.answered;
+    else
+      ++out.errors;
     if (f.kind == row_kind::invalid) ++out.invalid;
   }
   for (const auto& [where, a] : log_.attempts_) out.attempts.push_back(a);

@@ -38,7 +38,9 @@ class fake_log {
   /// A kill: what was not synced is lost, but rows of the commit under way may be in the files.
   void crash(random_engine&);
 
-  [[nodiscard]] const std::map<std::uint32_t, finished_prompt>& finished() const { return finished_; }
+  [[nodiscard]] const std::map<std::uint32_t, finished_prompt>& finished() const {
+    return finished_;
+  }
   /// Prompts whose send is durable and whose result is not.
   [[nodiscard]] std::vector<position> in_flight() const;
   [[nodiscard]] std::size_t adopted() const { return adopted_; }

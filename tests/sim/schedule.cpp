@@ -55,8 +55,9 @@ std::string draw_line(dice& d, std::size_t number, const std::string& model, boo
   if (d.chance(0.02)) return R"({"custom_id":")" + id + R"(","method":"GET"})";
   valid = true;
   const std::string filler(static_cast<std::size_t>(d.from(0, 400)), 'x');
-  return R"({"custom_id":")" + id + R"(","method":"POST","url":"/v1/chat/completions","body":{"model":")" +
-         model + R"(","max_tokens":)" + std::to_string(d.from(1, 60)) +
+  return R"({"custom_id":")" + id +
+         R"(","method":"POST","url":"/v1/chat/completions","body":{"model":")" + model +
+         R"(","max_tokens":)" + std::to_string(d.from(1, 60)) +
          R"(,"messages":[{"role":"user","content":"[[id:)" + id + "]] " + filler + R"("}]}})";
 }
 
@@ -94,14 +95,16 @@ schedule draw_schedule(std::uint64_t seed) {
   if (d.chance(0.3)) job.budget = nano_usd(d.from(1'000'000, 20'000'000));
   if (d.chance(0.3)) {
     job.residency = std::vector<std::string>{"eu"};
-    if (s.config.pools.size() > 1 && s.config.pools[1].name == "pool-1") s.forbidden_pool = "pool-1";
+    if (s.config.pools.size() > 1 && s.config.pools[1].name == "pool-1")
+      s.forbidden_pool = "pool-1";
   }
   s.shard_lines = static_cast<std::size_t>(d.from(1, 20));
   s.window_bytes = static_cast<std::size_t>(d.chance(0.3) ? d.from(500, 4'000) : 1 << 20);
   s.kills = static_cast<int>(d.from(0, 5));
   s.stops = static_cast<int>(d.from(0, 2));
   if (d.chance(0.7))
-    s.faults = {d.share(0.1), d.share(0.1), d.share(0.05), d.share(0.1), d.share(0.1), d.share(0.05)};
+    s.faults = {d.share(0.1), d.share(0.1), d.share(0.05),
+                d.share(0.1), d.share(0.1), d.share(0.05)};
   return s;
 }
 

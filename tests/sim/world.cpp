@@ -22,8 +22,10 @@ class waiting_reader final : public shard_reader {
     }
     --next_;
     auto shard = *in.next();
-    if (shard) events.shards.push_back(*std::move(shard));
-    else events.input_end = true;
+    if (shard)
+      events.shards.push_back(*std::move(shard));
+    else
+      events.input_end = true;
   }
 
  private:
@@ -36,8 +38,12 @@ enum class ending { finished, stopped, killed, endless };
 class world {
  public:
   world(const schedule& s, unsigned threads)
-      : schedule_(s), random_(s.seed * 7919 + 1), log_(s.lines, s.shard_lines),
-        cloud_(s.config, s.slots, s.seed * 31 + 7), runner_(threads), config_(s.config) {}
+      : schedule_(s),
+        random_(s.seed * 7919 + 1),
+        log_(s.lines, s.shard_lines),
+        cloud_(s.config, s.slots, s.seed * 31 + 7),
+        runner_(threads),
+        config_(s.config) {}
 
   run_report run();
 
@@ -67,8 +73,11 @@ ending world::live(time_point kill_at, time_point stop_at) {
     cloud_.excuse("p" + std::to_string(line));
   }
   const auto known = recovered.shards;
-  auto e = *engine::make({.config = config_, .job_name = "job", .file_names = {"in.jsonl"},
-                          .seed = schedule_.seed + 1, .window_bytes = schedule_.window_bytes},
+  auto e = *engine::make({.config = config_,
+                          .job_name = "job",
+                          .file_names = {"in.jsonl"},
+                          .seed = schedule_.seed + 1,
+                          .window_bytes = schedule_.window_bytes},
                          schedule_.slots, std::move(recovered), now_);
   intake in(session, e->lookup(), runner_, 1 << 20, known);
   waiting_reader reader;
@@ -78,10 +87,11 @@ ending world::live(time_point kill_at, time_point stop_at) {
   time_point wake = now_, sync_at = time_never, read_at = time_never;
   bool asked_to_stop = false;
   while (!e->done()) {
-    if (log_.unsynced() && sync_at == time_never) sync_at = now_ + some(schedule_.seed % 3 == 0 ? 60ms : 5ms);
+    if (log_.unsynced() && sync_at == time_never)
+      sync_at = now_ + some(schedule_.seed % 3 == 0 ? 60ms : 5ms);
     if (reader.asked() && read_at == time_never) read_at = now_ + some(3ms);
-    const auto next = std::min({wake, sync_at, read_at, cloud_.next_end(), kill_at,
-                                asked_to_stop ? time_never : stop_at});
+    const auto next = std::min(
+        {wake, sync_at, read_at, cloud_.next_end(), kill_at, asked_to_stop ? time_never : stop_at});
     if (next >= give_up) return ending::endless;
     now_ = std::max(now_ + duration(1), next);
     cloud_.set_time(now_);
@@ -165,18 +175,21 @@ void world::check(run_report& report) {
     invalid += f.kind == row_kind::invalid;
     for (const char c : f.row) print = (print ^ static_cast<unsigned char>(c)) * 1099511628211ull;
     const auto p = position::from_value(where);
-    const auto id = "\"p" + std::to_string(p.shard().value() * schedule_.shard_lines + p.index()) + "\"";
+    const auto id =
+        "\"p" + std::to_string(p.shard().value() * schedule_.shard_lines + p.index()) + "\"";
     if (f.kind != row_kind::invalid && f.row.find("\"custom_id\":" + id) == std::string::npos)
       complain("a row with another prompt's id");
     if (f.kind == row_kind::answered && f.row.find("\"content\":" + id) == std::string::npos)
       complain("a row with another prompt's answer");
   }
-  if (invalid != schedule_.lines.size() - schedule_.valid) complain("wrong number of invalid lines");
+  if (invalid != schedule_.lines.size() - schedule_.valid)
+    complain("wrong number of invalid lines");
   for (const auto& [id, bill] : cloud_.bills())
     if (bill.accepted > 1 + bill.excused)
       complain(id + " was sent " + std::to_string(bill.accepted) + " times with " +
                std::to_string(bill.excused) + " excuses");
-  if (config_.job.budget && cloud_.billed() > *config_.job.budget) complain("the budget was passed");
+  if (config_.job.budget && cloud_.billed() > *config_.job.budget)
+    complain("the budget was passed");
   if (log_.settled() < cloud_.billed())
     complain("settled " + std::to_string(log_.settled().count()) + " of " +
              std::to_string(cloud_.billed().count()) + " nano-USD billed");

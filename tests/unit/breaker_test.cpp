@@ -103,9 +103,13 @@ struct step_case {
 };
 
 TEST(breaker, a_step_passes_unless_more_than_half_fail) {
-  for (const auto& [size, bad, passes] :
-       {step_case{1, 0, true}, {1, 1, false}, {2, 1, true}, {2, 2, false}, {4, 2, true},
-        {4, 3, false}, {4, 4, false}}) {
+  for (const auto& [size, bad, passes] : {step_case{1, 0, true},
+                                          {1, 1, false},
+                                          {2, 1, true},
+                                          {2, 2, false},
+                                          {4, 2, true},
+                                          {4, 3, false},
+                                          {4, 4, false}}) {
     SCOPED_TRACE(testing::Message() << bad << " of " << size);
     auto b = opened();
     const auto now = start + 7s;

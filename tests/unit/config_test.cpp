@@ -299,7 +299,8 @@ TEST(config, a_daily_spend_limit_needs_a_price) {
   EXPECT_THAT(config.error().message, HasSubstr("lanes[0].price: missing; quota.usd_per_day"));
   const auto unbounded = parse_run_config(
       "pools: [{ name: a, provider: openai-compatible, endpoint: 'http://127.0.0.1:1/v1', "
-      "lanes: [{ model: m, quota: { usd_per_day: 5 }, price: { input: 1, output: 2 } }] }]", "p");
+      "lanes: [{ model: m, quota: { usd_per_day: 5 }, price: { input: 1, output: 2 } }] }]",
+      "p");
   ASSERT_FALSE(unbounded.has_value());
   EXPECT_THAT(unbounded.error().message,
               HasSubstr("lanes[0].max_output_tokens: missing; quota.usd_per_day"));

@@ -19,8 +19,10 @@ class durable_watch {
   durable_sink sink() {
     return [this](result<commit_seq> r) {
       const std::lock_guard lock(mutex_);
-      if (r) seen_.push_back(*r);
-      else failed_ = r.error();
+      if (r)
+        seen_.push_back(*r);
+      else
+        failed_ = r.error();
       changed_.notify_all();
     };
   }

@@ -88,14 +88,15 @@ TEST_P(gcra_property, keeps_the_quota_under_irregular_demand) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    demands, gcra_property,
-    testing::Values(demand{"requests", 600, 250ms, 1}, demand{"many_requests", 60'000, 250ms, 1},
-                    demand{"sliced_requests", 6'000, 20ms, 1}, demand{"one_a_minute", 1, 250ms, 1},
-                    demand{"tokens", 1'000'000, 250ms, 4'000},
-                    demand{"costs_above_the_burst", 60'000, 250ms, 2'000},
-                    demand{"odd_rate", 7'777, 33ms, 13}),
-    [](const auto& i) { return i.param.name; });
+INSTANTIATE_TEST_SUITE_P(demands, gcra_property,
+                         testing::Values(demand{"requests", 600, 250ms, 1},
+                                         demand{"many_requests", 60'000, 250ms, 1},
+                                         demand{"sliced_requests", 6'000, 20ms, 1},
+                                         demand{"one_a_minute", 1, 250ms, 1},
+                                         demand{"tokens", 1'000'000, 250ms, 4'000},
+                                         demand{"costs_above_the_burst", 60'000, 250ms, 2'000},
+                                         demand{"odd_rate", 7'777, 33ms, 13}),
+                         [](const auto& i) { return i.param.name; });
 
 TEST(gcra, starts_empty_and_earns_the_first_burst) {
   const gcra limiter(600, 250ms, start);  // one each 100 ms

@@ -142,10 +142,10 @@ std::string many(const std::string& line, std::size_t n) {
 INSTANTIATE_TEST_SUITE_P(
     texts, input_reader_table,
     testing::Values(
-        text_case{"empty", {""}}, text_case{"blank", {"\n\r\n  \n\t"}},
-        text_case{"one", {"a\n"}}, text_case{"no_newline_at_the_end", {"a\nb"}},
-        text_case{"crlf", {"a\r\nb\r\n\r\nc"}}, text_case{"bom", {"\xEF\xBB\xBFone\ntwo\n"}},
-        text_case{"only_bom", {"\xEF\xBB\xBF"}}, text_case{"half_a_bom", {"\xEF\xBB"}},
+        text_case{"empty", {""}}, text_case{"blank", {"\n\r\n  \n\t"}}, text_case{"one", {"a\n"}},
+        text_case{"no_newline_at_the_end", {"a\nb"}}, text_case{"crlf", {"a\r\nb\r\n\r\nc"}},
+        text_case{"bom", {"\xEF\xBB\xBFone\ntwo\n"}}, text_case{"only_bom", {"\xEF\xBB\xBF"}},
+        text_case{"half_a_bom", {"\xEF\xBB"}},
         text_case{"bom_in_the_middle", {"a\n\xEF\xBB\xBFz\n"}},
         text_case{"boms_of_each_file", {"\xEF\xBB\xBFx\n", "\xEF\xBB\xBFy"}},
         text_case{"files_without_newline", {"a", "b", "", "c\n\n"}},

@@ -33,7 +33,8 @@ class session {
  public:
   session(const std::vector<std::string>& files, unsigned threads = 2,
           std::span<const recovered_shard> known = {})
-      : reader_(input_reader::open(files, line_max).value()), runner_(threads),
+      : reader_(input_reader::open(files, line_max).value()),
+        runner_(threads),
         intake_(reader_, classes, runner_, line_max, known) {
     if (!known.empty()) reader_.resume_after(known.back().where);
   }
@@ -109,8 +110,9 @@ TEST(intake, the_first_of_equal_ids_counts) {
   const temp_folder folder;
   const auto file = folder.write("in", line("a") + line("b") + line("a") + line("a"));
   const auto shards = session({file}).read_all();
-  EXPECT_EQ(codes(shards), (expected_codes{{1, ""}, {2, ""}, {3, "duplicate_custom_id"},
-                                           {4, "duplicate_custom_id"}}));
+  EXPECT_EQ(
+      codes(shards),
+      (expected_codes{{1, ""}, {2, ""}, {3, "duplicate_custom_id"}, {4, "duplicate_custom_id"}}));
   EXPECT_NE(shards[0].invalid[0].message.find("line 1"), std::string::npos);
   EXPECT_EQ(shards[0].invalid[0].custom_id_token, "\"a\"");
   EXPECT_EQ(shards[0].record.id_hashes[2], 0u);
@@ -127,9 +129,10 @@ TEST(intake, the_id_of_an_invalid_line_is_taken_too) {
   const temp_folder folder;
   const auto file =
       folder.write("in", line("a", "x") + line("a") + "{\"custom_id\":\"b\"}\n" + line("b"));
-  EXPECT_EQ(codes(session({file}).read_all()),
-            (expected_codes{{1, "unknown_model"}, {2, "duplicate_custom_id"}, {3, "invalid_method"},
-                            {4, "duplicate_custom_id"}}));
+  EXPECT_EQ(codes(session({file}).read_all()), (expected_codes{{1, "unknown_model"},
+                                                               {2, "duplicate_custom_id"},
+                                                               {3, "invalid_method"},
+                                                               {4, "duplicate_custom_id"}}));
 }
 
 TEST(intake, a_repeated_line_keeps_its_own_error) {
@@ -140,11 +143,12 @@ TEST(intake, a_repeated_line_keeps_its_own_error) {
 
 TEST(intake, a_line_above_the_limit_stands_alone) {
   const temp_folder folder;
-  const auto file = folder.write("in", line("a") + line("b", "m", line_max) + line("c") +
-                                           line("d", "m", 700'000) + line("e"));
+  const auto file = folder.write(
+      "in", line("a") + line("b", "m", line_max) + line("c") + line("d", "m", 700'000) + line("e"));
   const auto shards = session({file}).read_all();
-  EXPECT_EQ(codes(shards), (expected_codes{{1, ""}, {2, "line_too_large"}, {3, ""},
-                                           {4, "line_too_large"}, {5, ""}}));
+  EXPECT_EQ(
+      codes(shards),
+      (expected_codes{{1, ""}, {2, "line_too_large"}, {3, ""}, {4, "line_too_large"}, {5, ""}}));
 }
 
 std::string many(std::size_t n, std::size_t first = 0) {

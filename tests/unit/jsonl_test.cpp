@@ -130,8 +130,8 @@ TEST(jsonl, sees_through_escapes) {
 }
 
 TEST(jsonl, keys_further_in_do_not_count) {
-  const auto p = parse(with_body(
-      R"({"input":[{"model":"x","stream":true,"n":0,"max_tokens":"no"}],"model":"m"})"));
+  const auto p = parse(
+      with_body(R"({"input":[{"model":"x","stream":true,"n":0,"max_tokens":"no"}],"model":"m"})"));
   EXPECT_EQ(p.code, "") << p.message;
   EXPECT_EQ(p.model, "m");
 }
@@ -164,17 +164,23 @@ struct limit_case {
 
 TEST(jsonl, reads_the_output_limit_in_all_its_forms) {
   for (const auto& [body, output, choices] :
-       {limit_case{R"({"model":"m"})", 0}, {R"({"model":"m","max_tokens":5})", 5},
+       {limit_case{R"({"model":"m"})", 0},
+        {R"({"model":"m","max_tokens":5})", 5},
         {R"({"model":"m","max_completion_tokens":7})", 7},
         {R"({"model":"m","max_output_tokens":9})", 9},
         {R"({"model":"m","max_tokens":5,"max_completion_tokens":7})", 7},
-        {R"({"model":"m","max_tokens":null})", 0}, {R"({"model":"m","max_tokens":5,"n":3})", 15, 3},
-        {R"({"model":"m","n":3})", 0, 3}, {R"({"model":"m","n":null,"stream":null})", 0},
+        {R"({"model":"m","max_tokens":null})", 0},
+        {R"({"model":"m","max_tokens":5,"n":3})", 15, 3},
+        {R"({"model":"m","n":3})", 0, 3},
+        {R"({"model":"m","n":null,"stream":null})", 0},
         {R"({"model":"m","stream":false})", 0},
         {R"({"model":"m","max_tokens":1000000000})", 1'000'000'000},
-        {R"({"model":"m","max_tokens":1000000001})", -1}, {R"({"model":"m","max_tokens":0})", -1},
-        {R"({"model":"m","max_tokens":-5})", -1}, {R"({"model":"m","max_tokens":1.5})", -1},
-        {R"({"model":"m","max_tokens":1e3})", -1}, {R"({"model":"m","max_tokens":"5"})", -1},
+        {R"({"model":"m","max_tokens":1000000001})", -1},
+        {R"({"model":"m","max_tokens":0})", -1},
+        {R"({"model":"m","max_tokens":-5})", -1},
+        {R"({"model":"m","max_tokens":1.5})", -1},
+        {R"({"model":"m","max_tokens":1e3})", -1},
+        {R"({"model":"m","max_tokens":"5"})", -1},
         {R"({"model":"m","max_output_tokens":[]})", -1}}) {
     const auto p = parse(with_body(body));
     EXPECT_EQ(p.code, output < 0 ? "invalid_max_tokens" : "") << body;

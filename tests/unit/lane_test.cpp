@@ -376,7 +376,11 @@ TEST(lane, calls_are_charged_by_usage_or_by_the_worst_case_in_doubt) {
   const call_cost cost{tokens(100), nano_usd(1'000'000)};
   auto doubtful = failed(0);
   doubtful.in_doubt = true;
-  struct row { const char* name; outcome o; std::int64_t charge, maybe_billed; };
+  struct row {
+    const char* name;
+    outcome o;
+    std::int64_t charge, maybe_billed;
+  };
   for (const auto& [name, o, charge, maybe_billed] :
        {row{"answered", answered(100, 50), 200'000, 0}, row{"no usage", answered(), 1'000'000, 0},
         row{"refused", refused(), 0, 0}, row{"failed", failed(), 0, 0},

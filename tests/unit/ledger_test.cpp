@@ -33,8 +33,10 @@ TEST(id_index, finds_every_entry_among_a_hundred_thousand) {
   for (std::uint32_t i = 0; i < 100'000; ++i) {
     // Every tenth repeats a hash; others differ only in a few of the high or the low bits.
     std::uint64_t hash = random();
-    if (i % 10 == 9) hash = used[random() % used.size()];
-    else if (i % 10 == 8) hash = used.back() ^ (std::uint64_t{1} << (random() % 64));
+    if (i % 10 == 9)
+      hash = used[random() % used.size()];
+    else if (i % 10 == 8)
+      hash = used.back() ^ (std::uint64_t{1} << (random() % 64));
     used.push_back(hash);
     index.insert(hash, position::from_value(i));
     model[hash].push_back(i);

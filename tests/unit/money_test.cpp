@@ -30,7 +30,8 @@ TEST(money, cost_is_rounded_up_to_the_next_nano_usd) {
   EXPECT_EQ(cost_of(tokens(1), pico_usd_per_token(1'001)), nano_usd(2));
   EXPECT_EQ(cost_of(tokens(1'000'000), pico_usd_per_token(750'000)), from_usd(0.75));
   EXPECT_EQ(cost_of(tokens(1'000'000'000), pico_usd_per_token(1'000'000'000'000)).count(),
-            1'000'000'000'000'000'000) << "no overflow on the way";
+            1'000'000'000'000'000'000)
+      << "no overflow on the way";
 }
 
 TEST(money, a_bill_counts_cached_input_at_its_own_price) {
@@ -66,10 +67,12 @@ TEST(money, the_worst_case_covers_every_bill_within_the_limits) {
     auto lane = priced(up_to(20'000'000), up_to(100'000'000));
     if (random() % 2) lane.price->cached_input = pico_usd_per_token(up_to(30'000'000));
     prompt_size size{up_to(100'000), up_to(3), 1 + up_to(4), {}};
-    if (random() % 2) size.max_output = tokens(size.choices * (1 + up_to(10'000)));
-    else lane.max_output_tokens = tokens(1 + up_to(10'000));
-    const tokens output_max = size.max_output == tokens{} ? *lane.max_output_tokens * size.choices
-                                                          : size.max_output;
+    if (random() % 2)
+      size.max_output = tokens(size.choices * (1 + up_to(10'000)));
+    else
+      lane.max_output_tokens = tokens(1 + up_to(10'000));
+    const tokens output_max =
+        size.max_output == tokens{} ? *lane.max_output_tokens * size.choices : size.max_output;
     const auto input = up_to(size.body_bytes + size.images * image_tokens_max.count());
     const auto bill = billed(usage(input, up_to(input), up_to(output_max.count())), *lane.price);
     ASSERT_LE(bill, worst_case(size, lane));
@@ -146,7 +149,10 @@ TEST(retry, hashed_unit_is_uniform_and_depends_on_every_argument) {
 }
 
 TEST(retry, delays_double_up_to_thirty_seconds) {
-  struct row { std::uint32_t failures; duration top; };
+  struct row {
+    std::uint32_t failures;
+    duration top;
+  };
   for (const auto& [failures, top] :
        {row{1, 500ms}, row{2, 1s}, row{3, 2s}, row{6, 16s}, row{7, 30s}, row{8, 30s}, row{40, 30s},
         row{4'000'000, 30s}}) {

@@ -37,7 +37,8 @@ TEST(provider_decode, chat_answer) {
   call_result call;
   call.response.status = 200;
   call.response.body = chat_answer;
-  call.response.headers = {{"x-request-id", "req_1"}, {"x-ratelimit-remaining-tokens", "77"},
+  call.response.headers = {{"x-request-id", "req_1"},
+                           {"x-ratelimit-remaining-tokens", "77"},
                            {"x-ratelimit-reset-requests", "1s"}};
   const outcome o = adapter()->decode(chat, call);
   EXPECT_EQ(o.kind, outcome_kind::answered);
@@ -90,21 +91,30 @@ TEST(provider_decode, usage_with_gaps) {
   auto o = decode(chat, R"({"choices":[],"usage":{"prompt_tokens":9,"total_tokens":14}})");
   EXPECT_TRUE(o.usage.known);
   EXPECT_EQ(o.usage.output, tokens(5));
-  o = decode(chat, R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":null}})");
+  o = decode(
+      chat,
+      R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":null}})");
   EXPECT_EQ(o.usage.cached, tokens(0));
-  o = decode(chat, R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":50}}})");
+  o = decode(
+      chat,
+      R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":50}}})");
   EXPECT_EQ(o.usage.cached, tokens(9)) << "never more cached than sent";
 }
 
 TEST(provider_decode, filtered_refused_and_cut_answers_are_answers) {
-  for (const char* body :
-       {R"({"choices":[{"index":0,"message":{"content":""},"finish_reason":"content_filter"}]})",
-        R"({"choices":[{"index":0,"message":{"content":null,"refusal":"no"},"finish_reason":"stop"}]})",
-        R"({"choices":[{"index":0,"message":{"content":"half"},"finish_reason":"length"}]})",
-        R"({"choices":[{"index":0,"message":{"content":"x"},"finish_reason":null}],"error":null})"})
+  for (
+      const char* body :
+      {R"({"choices":[{"index":0,"message":{"content":""},"finish_reason":"content_filter"}]})",
+       R"({"choices":[{"index":0,"message":{"content":null,"refusal":"no"},"finish_reason":"stop"}]})",
+       R"({"choices":[{"index":0,"message":{"content":"half"},"finish_reason":"length"}]})",
+       R"({"choices":[{"index":0,"message":{"content":"x"},"finish_reason":null}],"error":null})"})
     EXPECT_EQ(decode(chat, body).kind, outcome_kind::answered) << body;
-  EXPECT_EQ(decode(responses, R"({"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"output":[]})").kind,
-            outcome_kind::answered);
+  EXPECT_EQ(
+      decode(
+          responses,
+          R"({"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"output":[]})")
+          .kind,
+      outcome_kind::answered);
 }
 
 struct failing_answer {
@@ -118,34 +128,41 @@ struct failing_answer {
 TEST(provider_decode, failures_inside_status_200) {
   const auto retry = outcome_kind::retry;
   const failing_answer cases[] = {
-      {responses, R"({"status":"failed","error":{"code":"server_error","message":"The model broke"},"output":[]})", retry,
-       false, true, true, false, "server_error"},
-      {responses, R"({"status":"failed","error":{"code":"rate_limit_exceeded","message":"later"},"output":[]})", retry, true,
-       false, false, false, "rate_limit_exceeded"},
-      {responses, R"({"status":"failed","error":{"code":"invalid_prompt","message":"flagged"},"output":[]})",
+      {responses,
+       R"({"status":"failed","error":{"code":"server_error","message":"The model broke"},"output":[]})",
+       retry, false, true, true, false, "server_error"},
+      {responses,
+       R"({"status":"failed","error":{"code":"rate_limit_exceeded","message":"later"},"output":[]})",
+       retry, true, false, false, false, "rate_limit_exceeded"},
+      {responses,
+       R"({"status":"failed","error":{"code":"invalid_prompt","message":"flagged"},"output":[]})",
        outcome_kind::rejected, false, false, false, false, "invalid_prompt"},
-      {responses, R"({"status":"failed","error":{"code":"image_too_large","message":"big"},"output":[]})",
+      {responses,
+       R"({"status":"failed","error":{"code":"image_too_large","message":"big"},"output":[]})",
        outcome_kind::rejected, false, false, false, false, "image_too_large"},
-      {responses, R"({"status":"failed","error":{"code":"data_residency_mismatch","message":"no"},"output":[]})",
+      {responses,
+       R"({"status":"failed","error":{"code":"data_residency_mismatch","message":"no"},"output":[]})",
        outcome_kind::spill, false, false, false, false, "data_residency_mismatch"},
       {responses, R"({"status":"failed","error":{"code":"context_length_exceeded","message":"m"}})",
        outcome_kind::spill, false, false, false, false, "context_length_exceeded"},
       {responses, R"({"status":"failed","error":{"code":"vector_store_timeout","message":"m"}})",
        retry, false, false, true, false, "vector_store_timeout"},
-      {responses, R"({"status":"failed","error":null,"output":[]})", retry, false, true, true, false,
-       "response_failed"},
-      {responses, R"({"status":"cancelled","output":[]})", retry, false, true, true, false, "response_cancelled"},
-      {responses, R"({"status":"queued","output":[]})", outcome_kind::rejected, false, false, false, true,
-       "response_not_finished"},
-      {chat, R"({"choices":[{"index":0,"message":{"content":"ha"},"finish_reason":"abort"}]})", retry, false, true, true,
-       false, "abort"},
-      {chat, R"({"choices":[{"finish_reason":"stop"},{"finish_reason":"abort"}]})", retry, false, true, true, false,
-       "abort"},
-      {chat, R"({"error":{"message":"upstream failed","code":502}})", retry, false, true, true, false, "server_error"},
-      {chat, R"({"object":"error","message":"scheduler died","code":500})", retry, false, true, true, false,
-       "server_error"},
-      {chat, R"({"error":{"message":"slow","code":"rate_limit_exceeded"}})", retry, true, false, false, false,
-       "rate_limit_exceeded"},
+      {responses, R"({"status":"failed","error":null,"output":[]})", retry, false, true, true,
+       false, "response_failed"},
+      {responses, R"({"status":"cancelled","output":[]})", retry, false, true, true, false,
+       "response_cancelled"},
+      {responses, R"({"status":"queued","output":[]})", outcome_kind::rejected, false, false, false,
+       true, "response_not_finished"},
+      {chat, R"({"choices":[{"index":0,"message":{"content":"ha"},"finish_reason":"abort"}]})",
+       retry, false, true, true, false, "abort"},
+      {chat, R"({"choices":[{"finish_reason":"stop"},{"finish_reason":"abort"}]})", retry, false,
+       true, true, false, "abort"},
+      {chat, R"({"error":{"message":"upstream failed","code":502}})", retry, false, true, true,
+       false, "server_error"},
+      {chat, R"({"object":"error","message":"scheduler died","code":500})", retry, false, true,
+       true, false, "server_error"},
+      {chat, R"({"error":{"message":"slow","code":"rate_limit_exceeded"}})", retry, true, false,
+       false, false, "rate_limit_exceeded"},
       {chat, R"({"status":"ok"})", retry, false, true, true, true, "malformed_response"},
       {chat, R"({"choices":null})", retry, false, true, true, true, "malformed_response"},
       {responses, R"({"choices":[]})", retry, false, true, true, true, "malformed_response"},
@@ -156,7 +173,8 @@ TEST(provider_decode, failures_inside_status_200) {
       {chat, "17", retry, false, true, true, true, "malformed_response"},
       {chat, "<html>login</html>", retry, false, true, true, true, "malformed_response"},
       {chat, R"({"choices":[)", retry, false, true, true, true, "malformed_response"},
-      {chat, R"({"choices":[]} {"choices":[]})", retry, false, true, true, true, "malformed_response"},
+      {chat, R"({"choices":[]} {"choices":[]})", retry, false, true, true, true,
+       "malformed_response"},
       {chat, R"({"choices":[],"n":NaN})", retry, false, true, true, true, "malformed_response"},
   };
   for (const auto& c : cases) {
@@ -173,7 +191,9 @@ TEST(provider_decode, failures_inside_status_200) {
 }
 
 TEST(provider_decode, a_failed_answer_keeps_its_bill) {
-  const outcome o = decode(chat, R"({"choices":[{"finish_reason":"abort"}],"usage":{"prompt_tokens":7,"completion_tokens":3}})");
+  const outcome o = decode(
+      chat,
+      R"({"choices":[{"finish_reason":"abort"}],"usage":{"prompt_tokens":7,"completion_tokens":3}})");
   EXPECT_EQ(o.kind, outcome_kind::retry);
   EXPECT_TRUE(o.usage.known);
   EXPECT_EQ(o.usage.output, tokens(3));
@@ -213,7 +233,8 @@ TEST(provider_decode, messages_are_short_single_valid_lines) {
 }
 
 TEST(provider_decode, huge_answers_do_not_spoil_the_parser) {
-  std::string big = R"({"choices":[{"message":{"content":")" + std::string(5u << 20, 'x') + R"("}}]})";
+  std::string big =
+      R"({"choices":[{"message":{"content":")" + std::string(5u << 20, 'x') + R"("}}]})";
   EXPECT_EQ(decode(chat, big).kind, outcome_kind::answered);
   EXPECT_EQ(decode(chat, chat_answer).kind, outcome_kind::answered);
   EXPECT_EQ(decode(chat, std::string(2000, '[')).kind, outcome_kind::retry) << "nested too deep";
@@ -238,7 +259,8 @@ TEST(provider_decode, one_adapter_serves_many_threads) {
         for (int i = 0; i < 500; ++i) {
           call_result call;
           call.response.status = 200;
-          call.response.body = R"({"choices":[],"usage":{"prompt_tokens":)" + std::to_string(i) + R"(,"completion_tokens":1}})";
+          call.response.body = R"({"choices":[],"usage":{"prompt_tokens":)" + std::to_string(i) +
+                               R"(,"completion_tokens":1}})";
           errors += provider->decode(chat, call).usage.input != tokens(i);
         }
       });
@@ -249,7 +271,8 @@ TEST(provider_decode, one_adapter_serves_many_threads) {
 
 TEST(provider_text, utf8) {
   const std::string bad = "\xEF\xBF\xBD";
-  EXPECT_EQ(valid_utf8("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"), "a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80");
+  EXPECT_EQ(valid_utf8("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"),
+            "a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80");
   EXPECT_EQ(valid_utf8("\xC0\x80"), bad + bad) << "over-long";
   EXPECT_EQ(valid_utf8("\xED\xA0\x80"), bad + bad + bad) << "surrogate";
   EXPECT_EQ(valid_utf8("\xF4\x90\x80\x80"), bad + bad + bad + bad) << "beyond U+10FFFF";

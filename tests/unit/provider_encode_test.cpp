@@ -37,7 +37,8 @@ TEST(provider_encode, azure_v1_form) {
 TEST(provider_encode, addresses_of_every_endpoint_and_prefix) {
   const auto target = [](std::string endpoint, std::string_view url) {
     return encode(provider_kind::openai_compatible, std::move(endpoint), url, R"({"model":"m"})",
-                  R"("m")", "m").target;
+                  R"("m")", "m")
+        .target;
   };
   EXPECT_EQ(target("https://api.openai.com/v1", "/v1/responses"), "/v1/responses");
   EXPECT_EQ(target("https://api.openai.com/v1", "/v1/embeddings"), "/v1/embeddings");
@@ -50,10 +51,12 @@ TEST(provider_encode, addresses_of_every_endpoint_and_prefix) {
 TEST(provider_encode, only_the_model_token_changes) {
   const std::string body =
       R"( { "messages" : [ { "content" : "\"model\":\"x\" é" } ] , "model"  :  "x" , "n":1 } )";
-  const auto r = encode(provider_kind::openai, "https://api.openai.com/v1", "/v1/chat/completions", body,
-                        R"("x" ,)", "x");
+  const auto r = encode(provider_kind::openai, "https://api.openai.com/v1", "/v1/chat/completions",
+                        body, R"("x" ,)", "x");
   // The token given above is longer than the model's on purpose: the splice obeys offsets alone.
-  EXPECT_EQ(r.body, R"( { "messages" : [ { "content" : "\"model\":\"x\" é" } ] , "model"  :  "x" "n":1 } )");
+  EXPECT_EQ(
+      r.body,
+      R"( { "messages" : [ { "content" : "\"model\":\"x\" é" } ] , "model"  :  "x" "n":1 } )");
 }
 
 TEST(provider_encode, names_are_escaped) {
@@ -65,7 +68,8 @@ TEST(provider_encode, names_are_escaped) {
 TEST(provider_encode, longer_and_shorter_names) {
   const auto body = [](std::string as) {
     return encode(provider_kind::openai, "https://api.openai.com/v1", "/v1/embeddings",
-                  R"({"input":"t","model":"text"})", R"("text")", std::move(as)).body;
+                  R"({"input":"t","model":"text"})", R"("text")", std::move(as))
+        .body;
   };
   EXPECT_EQ(body("e"), R"({"input":"t","model":"e"})");
   EXPECT_EQ(body("global.embedding-of-some-kind"),
@@ -73,7 +77,8 @@ TEST(provider_encode, longer_and_shorter_names) {
 }
 
 TEST(provider_rate_charge, follows_each_limiter) {
-  const auto charge = [](provider_kind kind, std::int64_t in, std::int64_t max, std::int64_t expected) {
+  const auto charge = [](provider_kind kind, std::int64_t in, std::int64_t max,
+                         std::int64_t expected) {
     pool_config pool;
     pool.provider = kind;
     pool.endpoint = "https://example.com/v1";

@@ -65,11 +65,11 @@ TEST(provider_http_date, all_three_forms) {
 }
 
 TEST(provider_http_date, refuses_what_is_no_date) {
-  for (const char* text :
-       {"", "Sun", "Sun, 06 Nov 1994", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 31 Feb 1994 08:49:37 GMT",
-        "Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 06 Nov 1994 8:49:37 GMT",
-        "Sun, 06 Nov 1994 08:49:37 GMT extra", "Sun, 06 ovD 1994 08:49:37 GMT",
-        "Sun, 06 Nov 99999 08:49:37 GMT", "Sun, 0 Nov 1994 08:49:37 GMT"})
+  for (const char* text : {"", "Sun", "Sun, 06 Nov 1994", "Sun, 06 Foo 1994 08:49:37 GMT",
+                           "Sun, 31 Feb 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:00:00 GMT",
+                           "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 06 Nov 1994 8:49:37 GMT",
+                           "Sun, 06 Nov 1994 08:49:37 GMT extra", "Sun, 06 ovD 1994 08:49:37 GMT",
+                           "Sun, 06 Nov 99999 08:49:37 GMT", "Sun, 0 Nov 1994 08:49:37 GMT"})
     EXPECT_EQ(parse_http_date(text), std::nullopt) << text;
 }
 

@@ -7,7 +7,8 @@ namespace {
 
 const std::vector<std::string> names{"in.jsonl", "more.jsonl"};
 
-std::string row(std::uint64_t line, std::uint32_t attempts = 1, std::string_view file = "in.jsonl") {
+std::string row(std::uint64_t line, std::uint32_t attempts = 1,
+                std::string_view file = "in.jsonl") {
   row_facts f;
   f.job = "job";
   f.file = file;

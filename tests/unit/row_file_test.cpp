@@ -110,7 +110,8 @@ TEST(row_file, marks_hold_over_random_appends_and_reopens) {
   auto file = open_in(folder);
   for (int i = 0; i < 200; ++i) {
     std::string rows;
-    for (auto n = 1 + random() % 3; n > 0; --n) rows += std::string(random() % 300, 'a' + i % 26) + "\n";
+    for (auto n = 1 + random() % 3; n > 0; --n)
+      rows += std::string(random() % 300, 'a' + i % 26) + "\n";
     ASSERT_TRUE(file.append(rows));
     expected += rows;
     if (random() % 5 != 0) continue;

@@ -62,8 +62,9 @@ class parsed_row {
 };
 
 const std::set<std::string> our_keys{
-    "job", "pool", "lane", "region", "model", "attempts", "maybe_billed", "input_tokens",
-    "cached_tokens", "output_tokens", "cost_usd", "dropped", "file", "line", "sent_at", "done_at"};
+    "job",          "pool",         "lane",          "region",        "model",    "attempts",
+    "maybe_billed", "input_tokens", "cached_tokens", "output_tokens", "cost_usd", "dropped",
+    "file",         "line",         "sent_at",       "done_at"};
 
 TEST(make_row, an_answer_has_the_documented_fields) {
   parsed_row row(make_row(sample()));
@@ -137,8 +138,8 @@ TEST(make_row, ids_are_the_same_each_time_and_differ_by_line) {
 }
 
 std::string random_text(std::mt19937_64& random) {
-  static const std::vector<std::string> pieces{"a", "B", " ", "\"", "\\", "\n", "\t", "\x01", "é",
-                                               "日", "😀", "/", "{", "}", "\x7f", "'"};
+  static const std::vector<std::string> pieces{"a", "B",  " ", "\"", "\\", "\n", "\t",   "\x01",
+                                               "é", "日", "😀", "/",  "{",  "}",  "\x7f", "'"};
   std::string out;
   for (auto n = random() % 12; n > 0; --n) out += pieces[random() % pieces.size()];
   return out;
@@ -198,9 +199,15 @@ TEST(json_string, survives_a_parser) {
 
 TEST(usd_text, is_exact_and_short) {
   for (const auto& [nano, text] : std::vector<std::pair<std::int64_t, std::string>>{
-           {0, "0"}, {1, "0.000000001"}, {450'000, "0.00045"}, {1'000'000'000, "1"},
-           {100'500'000'000, "100.5"}, {-1, "-0.000000001"}, {-2'500'000'000, "-2.5"},
-           {9'000'000'000'000'000'001, "9000000000.000000001"}, {10'000'000'000, "10"}})
+           {0, "0"},
+           {1, "0.000000001"},
+           {450'000, "0.00045"},
+           {1'000'000'000, "1"},
+           {100'500'000'000, "100.5"},
+           {-1, "-0.000000001"},
+           {-2'500'000'000, "-2.5"},
+           {9'000'000'000'000'000'001, "9000000000.000000001"},
+           {10'000'000'000, "10"}})
     EXPECT_EQ(usd_text(nano_usd(nano)), text);
 }
 

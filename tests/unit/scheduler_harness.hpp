@@ -30,8 +30,8 @@ inline lane_setup lane_of(const std::string& pool, const limits& quota = {},
 }
 
 inline lane_setup priced(lane_setup s, std::int64_t pico_per_token) {
-  s.config.price = price_config{pico_usd_per_token(pico_per_token),
-                                pico_usd_per_token(pico_per_token), {}};
+  s.config.price =
+      price_config{pico_usd_per_token(pico_per_token), pico_usd_per_token(pico_per_token), {}};
   return s;
 }
 

@@ -247,9 +247,11 @@ TEST(scheduler_stop, a_prompt_that_only_a_lane_that_is_down_could_take_stalls_to
   world w({priced(lane_of("a"), 1), priced(lane_of("b"), 2)}, settings(job));
   w.queue(0, 1);
   w.next.input_read = true;
-  const auto stop = w.run([](const open_call& c) {
-    return c.lane == lane_id(0) ? unfit() : lane_down(down_cause::auth);
-  }, 10'000);
+  const auto stop = w.run(
+      [](const open_call& c) {
+        return c.lane == lane_id(0) ? unfit() : lane_down(down_cause::auth);
+      },
+      10'000);
   EXPECT_EQ(stop, stop_cause::stalled);
 }
 

@@ -68,8 +68,9 @@ outcome any_outcome(std::mt19937_64& random) {
     case 4: return random() % 4 == 0 ? unfit() : answered(25, 10);
     case 5: return never_sent();
     case 6: return random() % 500 == 0 ? lane_down(down_cause::auth) : answered(25, 10);
-    default: return answered(static_cast<std::int64_t>(1 + random() % 40),
-                             static_cast<std::int64_t>(random() % 10));
+    default:
+      return answered(static_cast<std::int64_t>(1 + random() % 40),
+                      static_cast<std::int64_t>(random() % 10));
   }
 }
 

@@ -52,7 +52,10 @@ TEST(scheduler, cheapest_lane_first_and_spill_when_it_has_no_permit) {
 }
 
 TEST(scheduler, spills_for_every_reason_a_lane_refuses) {
-  struct row { const char* name; limits quota; };
+  struct row {
+    const char* name;
+    limits quota;
+  };
   for (const auto& [name, quota] :
        {row{"rpm", {.rpm = 1}}, row{"tpm", {.tpm = 1}}, row{"concurrency", {.concurrency = 1}},
         row{"rpd", {.rpd = 1}}, row{"usd", {.usd_per_day = nano_usd(1)}}}) {
@@ -203,8 +206,7 @@ TEST_P(scheduler_attempts, only_real_failures_count) {
   EXPECT_EQ(stop, stop_cause::finished);
   EXPECT_EQ(calls, counts ? 3 : 20);
   ASSERT_EQ(w.finished.size(), 1u);
-  EXPECT_EQ(w.finished[0].outcome.kind,
-            counts ? outcome_kind::rejected : outcome_kind::answered);
+  EXPECT_EQ(w.finished[0].outcome.kind, counts ? outcome_kind::rejected : outcome_kind::answered);
   EXPECT_EQ(w.finished[0].prompt.attempts, counts ? 3u : 0u);
 }
 
@@ -296,7 +298,11 @@ TEST(scheduler, a_rejected_prompt_is_not_tried_elsewhere) {
   w.queue(0, 1);
   w.next.input_read = true;
   int calls = 0;
-  EXPECT_EQ(w.run([&](const open_call&) { ++calls; return rejected(); }), stop_cause::finished);
+  EXPECT_EQ(w.run([&](const open_call&) {
+    ++calls;
+    return rejected();
+  }),
+            stop_cause::finished);
   EXPECT_EQ(calls, 1);
   EXPECT_EQ(w.finished.at(0).outcome.error_code, "bad_request");
 }

@@ -181,9 +181,13 @@ TEST(state_codec, records_survive_their_bytes) {
 
 // Bytes written by the first version of the format: every later version has to read them.
 TEST(state_codec, reads_what_earlier_versions_wrote) {
-  expect_same(decode_header(from_hex(
-      "080112076e696768746c791a04686f6c6422100a07612e6a736f6e6c10cb89ec8ff723220c0a0ac3a42f"
-      "622e6a736f6e6c28013202757332026575")).value(), sample_header());
+  expect_same(
+      decode_header(
+          from_hex(
+              "080112076e696768746c791a04686f6c6422100a07612e6a736f6e6c10cb89ec8ff723220c0a0ac3a42f"
+              "622e6a736f6e6c28013202757332026575"))
+          .value(),
+      sample_header());
   expect_same(
       decode_progress(
           from_hex(
@@ -197,12 +201,20 @@ TEST(state_codec, reads_what_earlier_versions_wrote) {
               "0000000000000000000000000000000000000000000000000000000000000000"))
           .value(),
       sample_progress());
-  expect_same(decode_shard(shard_id(70'000), from_hex(
-      "08011080bcf0e6f0021880802020b5b8f0fe2d28b9b8f0fe2d30033d98badcfe42180000000000000000"
-      "ffffffffffffffff2a00000000000000")).value(), sample_shard());
-  const auto attempts = decode_journal(from_hex(
-      "0a3208ffc38b11100118b8b8f0fe2d20012a05617a75726532046d696e6938044002480150c203588407"
-      "608580cc9fc2f0d6eb18")).value();
+  expect_same(
+      decode_shard(
+          shard_id(70'000),
+          from_hex(
+              "08011080bcf0e6f0021880802020b5b8f0fe2d28b9b8f0fe2d30033d98badcfe42180000000000000000"
+              "ffffffffffffffff2a00000000000000"))
+          .value(),
+      sample_shard());
+  const auto attempts =
+      decode_journal(
+          from_hex(
+              "0a3208ffc38b11100118b8b8f0fe2d20012a05617a75726532046d696e6938044002480150c203588407"
+              "608580cc9fc2f0d6eb18"))
+          .value();
   ASSERT_EQ(attempts.size(), 1u);
   expect_same(attempts[0], sample_attempt());
   EXPECT_EQ(decode_done(from_hex("0a03010080")).value().bytes(), std::string("\1\0\x80", 3));

@@ -39,8 +39,8 @@ bool opens_block(std::string_view statement, bool nested) {
   static const std::regex returns(R"(->\s*[\w:<>,\s*&]+$)");
   if (std::regex_search(before.begin(), before.end(), returns)) return true;
   if (before.back() == ')' || before.back() == ']' || before.back() == ':') return true;
-  constexpr std::array<std::string_view, 8> openers = {
-      "else", "try", "do", "const", "noexcept", "mutable", "override", "final"};
+  constexpr std::array<std::string_view, 8> openers = {"else",     "try",     "do",       "const",
+                                                       "noexcept", "mutable", "override", "final"};
   return std::find(openers.begin(), openers.end(), last_word(before)) != openers.end();
 }
 
@@ -68,8 +68,10 @@ class statement_reader {
   void take(char c) {
     switch (c) {
       case '{': return open_brace();
-      case '(': case '[': open_.push_back(c); break;
-      case ')': case ']': close_until_bracket(); break;
+      case '(':
+      case '[': open_.push_back(c); break;
+      case ')':
+      case ']': close_until_bracket(); break;
       case '}': return close_brace();
       case ';':
         if (at_statement_level()) return finish();

@@ -12,8 +12,8 @@ namespace {
 constexpr std::size_t lines_max = 450, test_lines_max = 600;
 
 struct layer {
-  std::string_view folder;                  ///< prefix of the including file
-  std::vector<std::string_view> may_see;    ///< prefixes of what it may include
+  std::string_view folder;                ///< prefix of the including file
+  std::vector<std::string_view> may_see;  ///< prefixes of what it may include
 };
 
 /// The most exact folder comes first. What is not listed (tests) may see everything.
@@ -176,13 +176,15 @@ std::vector<finding> check_direction(const source_tree& tree) {
 
 std::vector<finding> check_core(const source_tree& tree) {
   constexpr std::array<std::string_view, 24> headers = {
-      "boost/asio", "boost/beast", "boost/json", "rocksdb/",  "librdkafka/", "tbb/",
-      "oneapi/",    "openssl/",    "spdlog/",    "simdjson",  "yaml-cpp/",   "google/protobuf",
-      "fstream",    "filesystem",  "iostream",   "thread",    "mutex",       "shared_mutex",
-      "future",     "condition_variable",        "unistd.h",  "sys/",        "ctime", "time.h"};
-  constexpr std::array<std::string_view, 8> calls = {
-      "::now(",    "::now (",       "sleep_for", "clock_gettime",
-      "gettimeofday", "std::time(", "random_device", "getenv"};
+      "boost/asio",  "boost/beast",  "boost/json", "rocksdb/",
+      "librdkafka/", "tbb/",         "oneapi/",    "openssl/",
+      "spdlog/",     "simdjson",     "yaml-cpp/",  "google/protobuf",
+      "fstream",     "filesystem",   "iostream",   "thread",
+      "mutex",       "shared_mutex", "future",     "condition_variable",
+      "unistd.h",    "sys/",         "ctime",      "time.h"};
+  constexpr std::array<std::string_view, 8> calls = {"::now(",        "::now (",      "sleep_for",
+                                                     "clock_gettime", "gettimeofday", "std::time(",
+                                                     "random_device", "getenv"};
   std::vector<finding> out;
   for (const auto& [path, text] : tree) {
     if (!path.starts_with("orchestrator/core/")) continue;
@@ -206,8 +208,8 @@ std::vector<finding> check_network_headers(const source_tree& tree) {
     for (const auto& [path, text] : tree) {
       if (carriers.contains(path)) continue;
       for (const auto& include : includes_of(text)) {
-        const bool carries = include.quoted ? carriers.contains(include.name)
-                                            : is_network_header(include.name);
+        const bool carries =
+            include.quoted ? carriers.contains(include.name) : is_network_header(include.name);
         if (!carries) continue;
         if (!is_network_file(path))
           out.push_back({path, include.line, "sees Asio or Beast through " + include.name});
@@ -226,8 +228,8 @@ std::vector<finding> check_sizes(const source_tree& tree) {
     const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
     const auto limit = path.starts_with("tests/") ? test_lines_max : lines_max;
     if (lines > limit)
-      out.push_back({path, 0, std::to_string(lines) + " lines; split it below " +
-                                  std::to_string(limit)});
+      out.push_back(
+          {path, 0, std::to_string(lines) + " lines; split it below " + std::to_string(limit)});
   }
   return out;
 }

@@ -131,9 +131,9 @@ std::size_t core(const std::string& text) {
 }
 
 TEST(tidy_core, finds_io_threads_and_clocks) {
-  for (const char* header : {"boost/asio/post.hpp", "rocksdb/db.h", "librdkafka/rdkafkacpp.h",
-                             "tbb/parallel_for.h", "oneapi/tbb.h", "fstream", "thread", "mutex",
-                             "filesystem", "condition_variable"})
+  for (const char* header :
+       {"boost/asio/post.hpp", "rocksdb/db.h", "librdkafka/rdkafkacpp.h", "tbb/parallel_for.h",
+        "oneapi/tbb.h", "fstream", "thread", "mutex", "filesystem", "condition_variable"})
     EXPECT_EQ(core("#include <" + std::string(header) + ">\n"), 1u) << header;
   EXPECT_EQ(core("auto t = std::chrono::steady_clock::now();"), 1u);
   EXPECT_EQ(core("auto t = clock::now();\nauto u = clock::now();"), 2u);
@@ -149,8 +149,10 @@ TEST(tidy_core, accepts_pure_code) {
 TEST(tidy_network, finds_direct_and_carried_headers) {
   const std::string beast = "#include <boost/beast/http.hpp>\n";
   EXPECT_EQ(check_network_headers(sample("workers/providers/x.cpp", beast)).size(), 1u);
-  EXPECT_EQ(check_network_headers(sample("orchestrator/engine/x.cpp",
-                                         "#include <boost/asio.hpp>\n")).size(), 1u);
+  EXPECT_EQ(
+      check_network_headers(sample("orchestrator/engine/x.cpp", "#include <boost/asio.hpp>\n"))
+          .size(),
+      1u);
   EXPECT_EQ(check_network_headers(sample("workers/transport/transport.hpp", beast)).size(), 1u);
   EXPECT_EQ(check_network_headers(sample("workers/transport/pool.cpp", beast)).size(), 0u);
   auto carried = sample("workers/transport/inner.hpp", beast);

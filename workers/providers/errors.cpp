@@ -135,8 +135,8 @@ constexpr transport_rule transport_table[] = {
      outcome_kind::rejected, 0, 0},
     {transport_error::cancelled, true, "cancelled", "stopped while waiting for the answer",
      outcome_kind::retry, 0, doubt},
-    {transport_error::cancelled, false, "cancelled", "stopped before sending",
-     outcome_kind::retry, 0, 0},
+    {transport_error::cancelled, false, "cancelled", "stopped before sending", outcome_kind::retry,
+     0, 0},
 };
 
 /// The first number that follows `word`, as in "Limit 30000" or "limit: 10,000 / min".
@@ -153,8 +153,10 @@ std::optional<std::int64_t> number_after(std::string_view text, std::string_view
     if (i == at || !digit(i)) continue;
     std::int64_t value = 0;
     for (; value < 1'000'000'000'000; ++i) {
-      if (digit(i)) value = value * 10 + (text[i] - '0');
-      else if (i >= text.size() || text[i] != ',' || !digit(i + 1)) break;
+      if (digit(i))
+        value = value * 10 + (text[i] - '0');
+      else if (i >= text.size() || text[i] != ',' || !digit(i + 1))
+        break;
     }
     return value;
   }
@@ -206,14 +208,21 @@ void apply_rule(const error_rule& rule, const error_report& report, std::string_
   out.in_doubt = (traits & trait_in_doubt) != 0;
   out.halve_rate = (traits & trait_halve_rate) != 0;
   out.down = down_cause::none;
-  if (actions & act_stop_auth) out.down = down_cause::auth;
-  else if (actions & act_stop_billing) out.down = down_cause::billing;
-  else if (actions & act_stop_model) out.down = down_cause::missing_model;
+  if (actions & act_stop_auth)
+    out.down = down_cause::auth;
+  else if (actions & act_stop_billing)
+    out.down = down_cause::billing;
+  else if (actions & act_stop_model)
+    out.down = down_cause::missing_model;
 
-  if (out.down != down_cause::none) out.kind = outcome_kind::lane_down;
-  else if (actions & act_retry) out.kind = outcome_kind::retry;
-  else if (actions & act_spill) out.kind = outcome_kind::spill;
-  else out.kind = outcome_kind::rejected;
+  if (out.down != down_cause::none)
+    out.kind = outcome_kind::lane_down;
+  else if (actions & act_retry)
+    out.kind = outcome_kind::retry;
+  else if (actions & act_spill)
+    out.kind = outcome_kind::spill;
+  else
+    out.kind = outcome_kind::rejected;
 
   if (should_retry == "true" && (traits & trait_firm) == 0 && out.kind != outcome_kind::retry) {
     out.kind = outcome_kind::retry;
@@ -225,8 +234,7 @@ void apply_rule(const error_rule& rule, const error_report& report, std::string_
 
 void apply_transport_error(const call_result& call, outcome& out) {
   // A connect or TLS failure never wrote anything, whatever the call says.
-  const bool unsent =
-      call.error == transport_error::connect || call.error == transport_error::tls;
+  const bool unsent = call.error == transport_error::connect || call.error == transport_error::tls;
   const bool written = call.written && !unsent;
   for (const transport_rule& rule : transport_table) {
     if (rule.error != call.error || rule.written != written) continue;
@@ -235,8 +243,8 @@ void apply_transport_error(const call_result& call, outcome& out) {
     out.counts_attempt = (rule.traits & trait_counts) != 0;
     out.in_doubt = (rule.traits & trait_in_doubt) != 0;
     out.error_code = rule.code;
-    out.error_message = one_line(call.detail.empty() ? rule.meaning : call.detail,
-                                 error_message_bytes_max);
+    out.error_message =
+        one_line(call.detail.empty() ? rule.meaning : call.detail, error_message_bytes_max);
     return;
   }
   ensure(false, "a transport error without a rule");

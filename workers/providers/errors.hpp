@@ -13,14 +13,14 @@ namespace spillway {
 
 /// What a failure calls for. A rule names several where the scheduler may choose.
 enum error_action : unsigned {
-  act_retry = 1u << 0,          ///< same lane, after a delay
-  act_spill = 1u << 1,          ///< another lane
-  act_quota = 1u << 2,          ///< the lane's quota is used up
-  act_reject = 1u << 3,         ///< this prompt can never succeed
-  act_unhealthy = 1u << 4,      ///< counts against the breaker
-  act_stop_auth = 1u << 5,      ///< lane down: credentials or permission
-  act_stop_billing = 1u << 6,   ///< lane down: no money or a spend limit
-  act_stop_model = 1u << 7,     ///< lane down: no such model here
+  act_retry = 1u << 0,         ///< same lane, after a delay
+  act_spill = 1u << 1,         ///< another lane
+  act_quota = 1u << 2,         ///< the lane's quota is used up
+  act_reject = 1u << 3,        ///< this prompt can never succeed
+  act_unhealthy = 1u << 4,     ///< counts against the breaker
+  act_stop_auth = 1u << 5,     ///< lane down: credentials or permission
+  act_stop_billing = 1u << 6,  ///< lane down: no money or a spend limit
+  act_stop_model = 1u << 7,    ///< lane down: no such model here
 };
 
 enum error_trait : unsigned {

@@ -14,10 +14,12 @@ namespace {
 /// A finite number at the start of `text`, which is moved past it. Overflow reads as a huge value.
 std::optional<double> take_number(std::string_view& text) {
   double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value,
-                                            std::chars_format::general);
-  if (error == std::errc::result_out_of_range) value = text.front() == '-' ? -1e300 : 1e300;
-  else if (error != std::errc{} || !std::isfinite(value)) return std::nullopt;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::general);
+  if (error == std::errc::result_out_of_range)
+    value = text.front() == '-' ? -1e300 : 1e300;
+  else if (error != std::errc{} || !std::isfinite(value))
+    return std::nullopt;
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   return value;
 }
@@ -43,9 +45,18 @@ std::optional<std::int64_t> whole_count(std::string_view text) {
 
 /// Seconds in the unit at the start of `text`, which is moved past it. "ms" is tried before "m".
 std::optional<double> take_unit(std::string_view& text) {
-  struct unit { std::string_view name; double seconds; };
-  static constexpr std::array<unit, 8> units{{{"ms", 1e-3}, {"us", 1e-6}, {"\xC2\xB5s", 1e-6},
-      {"ns", 1e-9}, {"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}}};
+  struct unit {
+    std::string_view name;
+    double seconds;
+  };
+  static constexpr std::array<unit, 8> units{{{"ms", 1e-3},
+                                              {"us", 1e-6},
+                                              {"\xC2\xB5s", 1e-6},
+                                              {"ns", 1e-9},
+                                              {"d", 86400},
+                                              {"h", 3600},
+                                              {"m", 60},
+                                              {"s", 1}}};
   for (const auto& [name, seconds] : units) {
     if (!text.starts_with(name)) continue;
     text.remove_prefix(name.size());
@@ -133,12 +144,18 @@ rate_readings read_rates(const http_response& response) {
   for (const auto& [name, value] : response.headers) {
     if (!name.starts_with(family)) continue;
     const auto field = std::string_view(name).substr(family.size());
-    if (field == "limit-requests") out.requests.limit = whole_count(value);
-    else if (field == "remaining-requests") out.requests.remaining = whole_count(value);
-    else if (field == "reset-requests") out.requests.reset = parse_reset(value);
-    else if (field == "limit-tokens") out.tokens.limit = whole_count(value);
-    else if (field == "remaining-tokens") out.tokens.remaining = whole_count(value);
-    else if (field == "reset-tokens") out.tokens.reset = parse_reset(value);
+    if (field == "limit-requests")
+      out.requests.limit = whole_count(value);
+    else if (field == "remaining-requests")
+      out.requests.remaining = whole_count(value);
+    else if (field == "reset-requests")
+      out.requests.reset = parse_reset(value);
+    else if (field == "limit-tokens")
+      out.tokens.limit = whole_count(value);
+    else if (field == "remaining-tokens")
+      out.tokens.remaining = whole_count(value);
+    else if (field == "reset-tokens")
+      out.tokens.reset = parse_reset(value);
   }
   for (rate_reading* reading : {&out.requests, &out.tokens}) {
     if (reading->limit && *reading->limit <= 0) reading->limit.reset();

@@ -1,7 +1,7 @@
 // The three providers that speak the OpenAI wire form. They differ in their errors' rows and in how
 // their limiters count tokens.
-#include "workers/provider.hpp"
 #include "orchestrator/runtime/json_string.hpp"
+#include "workers/provider.hpp"
 #include "workers/providers/errors.hpp"
 #include "workers/providers/headers.hpp"
 #include "workers/providers/openai_body.hpp"
@@ -47,8 +47,7 @@ class azure_openai_provider final : public openai_provider {
  public:
   using openai_provider::openai_provider;
   [[nodiscard]] tokens rate_charge(const token_charge_input& in) const override {
-    return in.estimated_input +
-           (in.max_output > tokens(0) ? in.max_output : in.expected_output);
+    return in.estimated_input + (in.max_output > tokens(0) ? in.max_output : in.expected_output);
   }
 };
 
@@ -91,8 +90,10 @@ outcome openai_provider::decode(std::string_view url, const call_result& call) c
   const auto rates = read_rates(call.response);
   out.requests = rates.requests;
   out.tokens_rate = rates.tokens;
-  if (out.status >= 200 && out.status < 300) decode_answer(url, call, out);
-  else decode_error(call, out);
+  if (out.status >= 200 && out.status < 300)
+    decode_answer(url, call, out);
+  else
+    decode_error(call, out);
   return out;
 }
 
@@ -101,8 +102,10 @@ void openai_provider::decode_answer(std::string_view url, const call_result& cal
   auto answer = read_answer(url, call.response.body);
   out.body = std::move(answer.line);
   out.usage = answer.usage;
-  if (answer.error) set_error(std::move(*answer.error), call, out);
-  else out.kind = outcome_kind::answered;
+  if (answer.error)
+    set_error(std::move(*answer.error), call, out);
+  else
+    out.kind = outcome_kind::answered;
 }
 
 void openai_provider::decode_error(const call_result& call, outcome& out) const {
@@ -114,9 +117,12 @@ void openai_provider::decode_error(const call_result& call, outcome& out) const 
 void openai_provider::set_error(error_report report, const call_result& call, outcome& out) const {
   apply_rule(rule_for(source_, report), report, call.response.header("x-should-retry"), out);
   out.retry_after = read_retry_after(call.response, call.done_at);
-  if (!report.code.empty()) out.error_code = std::move(report.code);
-  else if (!report.type.empty()) out.error_code = std::move(report.type);
-  else out.error_code = "http_" + std::to_string(out.status);
+  if (!report.code.empty())
+    out.error_code = std::move(report.code);
+  else if (!report.type.empty())
+    out.error_code = std::move(report.type);
+  else
+    out.error_code = "http_" + std::to_string(out.status);
   out.error_message = one_line(report.message, error_message_bytes_max);
   if (out.error_message.empty())
     out.error_message = "status " + std::to_string(out.status) + " without an explanation";

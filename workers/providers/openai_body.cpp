@@ -239,14 +239,18 @@ answer_body read_answer(std::string_view url, std::string_view body) {
   parsed json = parse_json(body);
   object root;
   if (!json.ok || json.root.get_object().get(root)) {
-    const char* what = json.ok ? "the answer is not a JSON object"
-                       : json.text.empty() ? "the answer is empty" : "the answer is not JSON";
+    const char* what = json.ok             ? "the answer is not a JSON object"
+                       : json.text.empty() ? "the answer is empty"
+                                           : "the answer is not JSON";
     out.error = failure_in_answer("malformed_response", what);
   } else {
     out.usage = read_usage(root);
-    if (url == "/v1/responses") out.error = failure_in_response(root);
-    else if (url == "/v1/embeddings") out.error = failure_in_embeddings(root);
-    else out.error = failure_in_chat(root);
+    if (url == "/v1/responses")
+      out.error = failure_in_response(root);
+    else if (url == "/v1/embeddings")
+      out.error = failure_in_embeddings(root);
+    else
+      out.error = failure_in_chat(root);
   }
   if (json.ok) out.line = as_one_line(std::move(json.text));
   return out;
@@ -261,8 +265,10 @@ error_body read_error(int status, std::string_view body) {
     if (!root.get_array().get(list) && list.size() > 0) root = list.at(0).value_unsafe();
     object fields;
     std::string_view text;
-    if (!root.get_object().get(fields)) read_error_object(fields, out.report);
-    else if (!root.get_string().get(text)) out.report.message = text;
+    if (!root.get_object().get(fields))
+      read_error_object(fields, out.report);
+    else if (!root.get_string().get(text))
+      out.report.message = text;
     out.line = as_one_line(std::move(json.text));
   } else {
     out.report.message = explain_text(body);

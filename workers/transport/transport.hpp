@@ -72,8 +72,8 @@ struct transport_limits {
 [[nodiscard]] std::int64_t connection_cap(const pool_config&, const transport_limits&);
 
 /// The real transport: HTTP/1.1 keep-alive over TCP or TLS. Lane ids
-/// count the lanes of all pools in configuration order. Fails when an endpoint is not a URL or a CA file cannot be read.
-/// `now` is the engine's clock and must be thread-safe.
+/// count the lanes of all pools in configuration order. Fails when an endpoint is not a URL or a CA
+/// file cannot be read. `now` is the engine's clock and must be thread-safe.
 [[nodiscard]] result<std::unique_ptr<transport>> make_http_transport(
     const std::vector<pool_config>& pools, const transport_limits& limits,
     std::function<time_point()> now, call_sink sink);
