@@ -1,12 +1,12 @@
 #include "connectors/files/input.hpp"
 
+#include "connectors/files/checksum.hpp"
 #include "connectors/jsonl.hpp"
 
 #include <fcntl.h>
 #include <simdjson.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,11 +14,6 @@
 
 namespace spillway {
 namespace {
-
-std::uint32_t crc_of(std::string_view bytes, std::uint32_t start = 0) {
-  return static_cast<std::uint32_t>(
-      crc32_z(start, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
-}
 
 failure unreadable(const std::string& name) {
   return {failure_kind::usage, "input " + name + ": " + std::strerror(errno)};

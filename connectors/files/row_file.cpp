@@ -1,10 +1,11 @@
 #include "connectors/files/row_file.hpp"
 
+#include "connectors/files/checksum.hpp"
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <cerrno>
 #include <cstring>
@@ -13,11 +14,6 @@
 
 namespace spillway {
 namespace {
-
-std::uint32_t crc_of(std::string_view bytes) {
-  return static_cast<std::uint32_t>(
-      crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
-}
 
 result<std::string> read_range(int fd, std::uint64_t from, std::uint64_t size,
                                const failure& fault) {

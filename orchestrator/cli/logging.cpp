@@ -1,5 +1,6 @@
 #include "orchestrator/cli/logging.hpp"
 
+#include "connectors/rows.hpp"
 #include "orchestrator/cli/format.hpp"
 #include "orchestrator/engine/progress_json.hpp"
 
@@ -23,7 +24,7 @@ class json_formatter : public spdlog::formatter {
  public:
   void format(const spdlog::details::log_msg& msg, spdlog::memory_buf_t& out) override {
     boost::json::object line;
-    line["time"] = utc_text(std::chrono::time_point_cast<duration>(msg.time));
+    line["time"] = iso_time(std::chrono::time_point_cast<duration>(msg.time));
     line["level"] = boost::json::string_view(view_of(spdlog::level::to_string_view(msg.level)));
     line["message"] = boost::json::string_view(view_of(msg.payload));
     const auto text = json_line(line) + "\n";

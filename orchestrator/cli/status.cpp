@@ -1,4 +1,5 @@
 // spillway status: what a run's status.json says, and whether its process is still there.
+#include "connectors/rows.hpp"
 #include "orchestrator/cli/commands.hpp"
 #include "orchestrator/cli/format.hpp"
 #include "orchestrator/cli/paths.hpp"
@@ -66,7 +67,7 @@ std::string rendered(const status_file& status, bool alive, duration age) {
   auto style = style_of_terminal(fileno(stdout));
   style.rows = p.lanes.size() + 10;  // nothing is redrawn: show every lane
   std::string text = "State: " + situation(status, alive, age) + "\n";
-  text += "As of: " + utc_text(status.updated_at) + " (" + brief(age) + " ago)\n\n";
+  text += "As of: " + iso_time(status.updated_at) + " (" + brief(age) + " ago)\n\n";
   if (alive && !is_over(p.state)) {
     for (const auto& line : render_block(p, style)) text += line + "\n";
     text += "\n";
@@ -91,7 +92,7 @@ int run_status(const status_options& options) {
   if (options.json) {
     const boost::json::object line{{"pid", status->pid},
                                    {"alive", alive},
-                                   {"updated_at", utc_text(status->updated_at)},
+                                   {"updated_at", iso_time(status->updated_at)},
                                    {"progress", to_json(status->progress)}};
     text = json_line(line) + "\n";
   } else {

@@ -1,5 +1,7 @@
 #include "orchestrator/engine/progress_json.hpp"
 
+#include "connectors/rows.hpp"
+
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -50,7 +52,7 @@ class field_writer {
   void operator()(const char* key, tokens v) { out[key] = v.count(); }
   void operator()(const char* key, nano_usd v) { out[key] = to_usd(v); }
   void operator()(const char* key, duration v) { out[key] = seconds_of(v); }
-  void operator()(const char* key, time_point v) { out[key] = utc_text(v); }
+  void operator()(const char* key, time_point v) { out[key] = iso_time(v); }
   void operator()(const char* key, lane_health v) { out[key] = name_of(v); }
   void operator()(const char* key, run_state v) { out[key] = name_of(v); }
   void operator()(const char* key, const latency_histogram& v) {
@@ -248,19 +250,6 @@ failure damaged(const char* what) {
 }
 
 }  // namespace
-
-std::string utc_text(time_point t) {
-  const auto ms = std::chrono::floor<std::chrono::milliseconds>(t.time_since_epoch()).count();
-  const auto within_second = static_cast<int>(((ms % 1000) + 1000) % 1000);
-  const auto seconds = static_cast<std::time_t>((ms - within_second) / 1000);
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  char date[40];
-  const auto length = std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
-  char fraction[8];
-  std::snprintf(fraction, sizeof fraction, ".%03dZ", within_second);
-  return std::string(date, length) + fraction;
-}
 
 json::object to_json(const run_progress& progress) {
   field_writer f;

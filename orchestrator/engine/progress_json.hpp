@@ -31,7 +31,5 @@ struct status_file {
 [[nodiscard]] std::string status_text(const status_file&);
 [[nodiscard]] result<status_file> parse_status(std::string_view text);
 
-/// UTC with milliseconds, as above.
-[[nodiscard]] std::string utc_text(time_point);
 
 }  // namespace spillway
