@@ -49,6 +49,9 @@ struct outcome {
   std::string error_code;  ///< empty when answered
   std::string error_message;
   std::string body;  ///< the provider's body as one line of JSON; empty when there was none
+
+  /// The call was given back unsent: it took no quota and says nothing about the lane.
+  [[nodiscard]] bool never_sent() const { return status == 0 && !in_doubt && !unhealthy; }
 };
 
 }  // namespace spillway

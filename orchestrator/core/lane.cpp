@@ -132,8 +132,7 @@ nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size
   reserved_ -= cost.reserve;
   read_headers(now, out);
 
-  const bool never_sent = out.status == 0 && !out.in_doubt && !out.unhealthy;
-  if (never_sent) {
+  if (out.never_sent()) {
     --totals_.calls;
     totals_.day_requests = std::max<std::int64_t>(0, totals_.day_requests - 1);
     if (requests_) requests_->give_back(1);

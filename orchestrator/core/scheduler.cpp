@@ -157,14 +157,14 @@ void scheduler::retire_one(time_point now, stripe& s, call_ended&& ended, nano_u
     return finish(outcome_kind::rejected);
   }
   if (out.kind == outcome_kind::spill) active.unfit.push_back(active.lane);
-  const bool never_sent = out.status == 0 && !out.in_doubt && !out.unhealthy;
-  if (!never_sent && (!has_lane_left(active) || active.attempts >= settings_.job.max_attempts))
+  if (!out.never_sent() &&
+      (!has_lane_left(active) || active.attempts >= settings_.job.max_attempts))
     return finish(outcome_kind::rejected);
 
   active.charged = total;
-  if (never_sent) --active.sends;
+  if (out.never_sent()) --active.sends;
   time_point ready = now;
-  if (out.kind == outcome_kind::retry && !out.quota_signal && !never_sent)
+  if (out.kind == outcome_kind::retry && !out.quota_signal && !out.never_sent())
     ready += retry_delay(settings_.seed, ended.where, std::max(1u, active.sends),
                          out.retry_after.value_or(duration{}));
   active.ready_at = ready;
