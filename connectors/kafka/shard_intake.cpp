@@ -1,0 +1,276 @@
+#include "connectors/kafka/shard_intake.hpp"
+
+#include "connectors/files/checksum.hpp"
+#include "connectors/jsonl.hpp"
+#include "schemas/fleet_shard.pb.h"
+
+#include <algorithm>
+
+namespace spillway::kafka {
+namespace {
+
+constexpr std::uint32_t shard_version = 1;
+constexpr std::string_view packed_format = "shard/1";
+constexpr std::int64_t block_offsets = shard_prompts_max;
+
+std::int64_t block_of(std::int64_t offset) { return offset - offset % block_offsets; }
+
+void pad(shard_data& data) {
+  data.size = data.bytes.size();
+  data.where.length = data.size;
+  data.where.crc = crc_of(data.bytes);
+  data.bytes.append(read_padding, '\0');
+}
+
+/// The lines of a text, each ending in a line feed.
+std::string whole_lines(std::string_view text) {
+  std::string out(text);
+  if (!out.empty() && out.back() != '\n') out.push_back('\n');
+  return out;
+}
+
+}  // namespace
+
+shard_intake::shard_intake(partition_id partition, std::string topic_name, job_lookup jobs,
+                           std::function<file_id(std::string_view)> intern, intake_limits limits)
+    : partition_(partition),
+      topic_name_(std::move(topic_name)),
+      jobs_(std::move(jobs)),
+      intern_(std::move(intern)),
+      limits_(limits) {}
+
+void shard_intake::feed(stored_record r) {
+  const auto format = r.what.header("spillway-format");
+  if (!format) return take_lines(std::move(r));
+  if (*format == packed_format) return take_packed(std::move(r));
+  auto message = "the record's format '" + std::string(*format) +
+                 "' is not known here: it was written by a newer version; update the members";
+  bury(std::move(r), "unknown_version", std::move(message));
+}
+
+void shard_intake::bury(stored_record&& r, std::string code, std::string message) {
+  flush();
+  seen_.push_back({r.offset, 0, false, {}});
+  dead_.push_back({r.offset, std::move(r.what), std::move(code), std::move(message)});
+}
+
+void shard_intake::take_packed(stored_record&& r) {
+  flush();
+  fleet::v1::Shard shard;
+  if (!shard.ParseFromString(r.what.value))
+    return bury(std::move(r), "unparsable", "the record is not a Shard message");
+  if (shard.version() != shard_version)
+    return bury(std::move(r), "unknown_version",
+                "the shard has version " + std::to_string(shard.version()) +
+                    ", this member knows 1; update the members");
+  if (shard.has_envelope())
+    return bury(std::move(r), "encrypted", "the shard is encrypted, and no key is configured");
+  if (shard.job().empty()) return bury(std::move(r), "missing_job", "the shard names no job");
+  const auto lines = split_lines(shard.lines(), shard.first_line());
+  if (shard.count() == 0 || shard.count() > shard_prompts_max)
+    return bury(std::move(r), "too_large", "a shard holds 1 to 512 prompts");
+  if (shard.lines().size() > limits_.shard_bytes_max && shard.count() > 1)
+    return bury(std::move(r), "too_large",
+                "a shard of more than one prompt holds at most " +
+                    std::to_string(limits_.shard_bytes_max) + " bytes");
+  if (lines.size() != shard.count() || crc_of(shard.lines()) != shard.crc())
+    return bury(std::move(r), "damaged",
+                "count or checksum of the shard does not match its lines");
+  shard_of_job s;
+  s.job = shard.job();
+  s.submission = shard.submission();
+  s.data.where.partition = partition_;
+  s.data.where.file = intern_(shard.file());
+  s.data.where.offset = static_cast<std::uint64_t>(r.offset);
+  s.data.where.first_line = shard.first_line();
+  s.data.where.next_line = shard.next_line();
+  s.data.where.count = shard.count();
+  s.data.where.ids_checked = true;
+  s.data.bytes = std::move(*shard.mutable_lines());
+  pad(s.data);
+  const auto standing = jobs_(s.job);
+  switch (judge(s, standing)) {
+    case verdict::undecided: undecided_.push_back(std::move(r)); return;
+    case verdict::drop: seen_.push_back({r.offset, 0, false, s.job}); return;
+    case verdict::wait:
+      seen_.push_back({r.offset, s.data.where.count, false, s.job});
+      s.data.bytes = {};
+      waiting_[s.job].push_back(std::move(s));
+      return;
+    case verdict::take:
+      seen_.push_back({r.offset, s.data.where.count, false, s.job});
+      make_ready(std::move(s), standing.number);
+  }
+}
+
+void shard_intake::take_lines(stored_record&& r) {
+  const auto job_header = r.what.header("job");
+  if (!job_header || job_header->empty())
+    return bury(std::move(r), "missing_job",
+                "the record has no header 'job' that names an open job");
+  const std::string job(*job_header);
+  auto text = whole_lines(r.what.value);
+  const auto lines = split_lines(text, 1);
+  if (lines.empty()) {
+    flush();
+    seen_.push_back({r.offset, 0, false, job});
+    return;
+  }
+  if (lines.size() > shard_prompts_max ||
+      (lines.size() > 1 && text.size() > limits_.shard_bytes_max))
+    return bury(std::move(r), "too_large",
+                "a record holds at most 512 lines, and " +
+                    std::to_string(limits_.shard_bytes_max) + " bytes if more than one");
+  const auto standing = jobs_(job);
+  if (standing.now == job_standing::state::unknown) {
+    flush();
+    undecided_.push_back(std::move(r));
+    return;
+  }
+  const bool closed = standing.now == job_standing::state::ended || !standing.takes_lines ||
+                      (standing.end_offset && r.offset >= *standing.end_offset);
+  if (closed) {
+    auto message = "the job '" + job + "' takes no lines: it is closed or was never opened";
+    return bury(std::move(r), "job_closed", std::move(message));
+  }
+  if (lines.size() == 1) {
+    add_line(standing, job, r.offset,
+             std::string_view(text).substr(lines[0].offset, lines[0].length));
+    return;
+  }
+  flush();
+  shard_of_job s;
+  s.job = job;
+  s.data.where.partition = partition_;
+  s.data.where.file = intern_(topic_name_ + "@" + std::to_string(r.offset));
+  s.data.where.offset = static_cast<std::uint64_t>(r.offset);
+  s.data.where.first_line = 1;
+  s.data.where.next_line = lines.back().number + 1;
+  s.data.where.count = static_cast<std::uint32_t>(lines.size());
+  s.data.bytes = std::move(text);
+  pad(s.data);
+  seen_.push_back({r.offset, s.data.where.count, false, job});
+  make_ready(std::move(s), standing.number);
+}
+
+void shard_intake::add_line(const job_standing& standing, const std::string& job,
+                            std::int64_t offset, std::string_view line) {
+  seen_.push_back({offset, 1, true, job});
+  const auto next = run_ ? static_cast<std::int64_t>(run_->data.where.offset) +
+                               static_cast<std::int64_t>(run_->data.where.count)
+                         : 0;
+  const bool goes_on =
+      run_ && run_->job == job && offset == next &&
+      block_of(offset) == block_of(static_cast<std::int64_t>(run_->data.where.offset)) &&
+      run_->data.bytes.size() + line.size() < limits_.shard_bytes_max;
+  if (!goes_on) {
+    flush();
+    run_.emplace();
+    run_->job = job;
+    run_->line_record = true;
+    run_job_ = standing.number;
+    auto& where = run_->data.where;
+    where.partition = partition_;
+    where.file = intern_(topic_name_);
+    where.offset = static_cast<std::uint64_t>(offset);
+    where.first_line = static_cast<std::uint64_t>(offset);
+    where.line_records = true;
+  }
+  run_->data.bytes.append(line);
+  run_->data.bytes.push_back('\n');
+  ++run_->data.where.count;
+  run_->data.where.next_line = static_cast<std::uint64_t>(offset) + 1;
+}
+
+void shard_intake::flush() {
+  if (!run_) return;
+  auto run = *std::move(run_);
+  run_.reset();
+  pad(run.data);
+  make_ready(std::move(run), run_job_);
+}
+
+shard_intake::verdict shard_intake::judge(const shard_of_job& s, const job_standing& standing) const {
+  switch (standing.now) {
+    case job_standing::state::unknown: return verdict::undecided;
+    case job_standing::state::ended: return verdict::drop;
+    default: break;
+  }
+  if (s.submission != standing.submission) return verdict::drop;
+  return standing.now == job_standing::state::active ? verdict::take : verdict::wait;
+}
+
+void shard_intake::make_ready(shard_of_job&& s, job_number number) {
+  s.data.where.job = number;
+  ready_bytes_ += s.data.bytes.size();
+  ready_.push_back(std::move(s.data));
+}
+
+std::optional<shard_data> shard_intake::next() {
+  if (ready_.empty()) return std::nullopt;
+  auto data = std::move(ready_.front());
+  ready_.pop_front();
+  ready_bytes_ -= data.bytes.size();
+  return data;
+}
+
+void shard_intake::jobs_changed() {
+  auto again = std::exchange(undecided_, {});
+  for (auto& r : again) feed(std::move(r));
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    const auto standing = jobs_(it->first);
+    const bool still =
+        standing.now == job_standing::state::submitting ||
+        standing.now == job_standing::state::damaged || standing.now == job_standing::state::unknown;
+    if (still) {
+      ++it;
+      continue;
+    }
+    for (auto& s : it->second) {
+      if (judge(s, standing) == verdict::take)
+        make_ready(std::move(s), standing.number);
+      else
+        seen_.push_back({static_cast<std::int64_t>(s.data.where.offset), 0, false, s.job});
+    }
+    it = waiting_.erase(it);
+  }
+}
+
+void shard_intake::give_up_unknown() {
+  auto left = std::exchange(undecided_, {});
+  for (auto& r : left) {
+    bury(std::move(r), "unknown_job",
+         "no job of that name is open or submitted: open it first, then requeue this letter");
+  }
+}
+
+result<shard_data> shard_intake::cut_again(const shard_descriptor& where,
+                                           const std::vector<stored_record>& records) {
+  shard_data data;
+  data.where = where;
+  for (const auto& r : records) {
+    if (r.what.header("spillway-format") == packed_format) {
+      fleet::v1::Shard shard;
+      if (shard.ParseFromString(r.what.value)) data.bytes += shard.lines();
+      continue;
+    }
+    const auto text = whole_lines(r.what.value);
+    if (!where.line_records) {
+      data.bytes += text;
+      continue;
+    }
+    for (const auto& line : split_lines(text, 1)) {
+      data.bytes.append(text, line.offset, line.length);
+      data.bytes.push_back('\n');
+    }
+  }
+  data.size = data.bytes.size();
+  if (data.size != where.length || crc_of(data.bytes) != where.crc)
+    return failure{failure_kind::storage, "offset " + std::to_string(where.offset) +
+                                              " of the shards topic no longer holds what was read "
+                                              "there; was the topic made anew?"};
+  data.bytes.append(read_padding, '\0');
+  return data;
+}
+
+}  // namespace spillway::kafka
