@@ -2,6 +2,7 @@
 #pragma once
 
 #include "schemas/attempt.hpp"
+#include "schemas/outcome.hpp"
 #include "schemas/prompt.hpp"
 #include "schemas/result.hpp"
 #include "schemas/totals.hpp"
@@ -35,11 +36,18 @@ enum class row_kind {
   invalid,   ///< goes to the errors: a line that can't be sent
 };
 
-/// A finished prompt and its row, which ends with a line feed.
+/// A finished prompt and its row, which ends with a line feed. The rest is for logs whose rows
+/// aren't lines of a file.
 struct finished_prompt {
   position where;
   row_kind kind = row_kind::answered;
   std::string row;
+  job_number job;
+  std::string custom_id_token;  ///< JSON string token, or "null"
+  std::string pool, lane;       ///< of the last send; empty when there was none
+  token_usage usage;
+  nano_usd charged;  ///< all it was charged, sends in doubt included
+  std::uint32_t sends = 0, maybe_billed = 0;
 };
 
 /// What becomes durable together. Rows are on disk before anything that says so.
@@ -47,7 +55,7 @@ struct commit_group {
   std::vector<shard_record> shards;
   std::vector<finished_prompt> finished;
   std::vector<attempt_record> attempts;  ///< intents, and sends that ended without a result
-  std::vector<named_totals> totals;      ///< as of this group; empty = unchanged
+  std::vector<job_totals> totals;        ///< those this group changed, as of it
 
   [[nodiscard]] bool empty() const {
     return shards.empty() && finished.empty() && attempts.empty();
@@ -64,10 +72,36 @@ struct recovered_shard {
 struct recovered_log {
   std::vector<recovered_shard> shards;
   std::vector<attempt_record> attempts;  ///< the last record of each unfinished prompt
-  std::vector<named_totals> totals;
+  std::vector<job_totals> totals;
   std::int64_t answered = 0, errors = 0, invalid = 0;
   std::int64_t adopted = 0;  ///< answers that were written but not recorded; recorded now
   std::uint64_t input_bytes = 0;
+  /// A former owner's calls that may still be answered: not to be sent until the log reopens them.
+  std::vector<position> held;
+};
+
+/// Finished without the engine: an answer that a former owner got after it handed over.
+struct settled_prompt {
+  position where;
+  row_kind kind = row_kind::answered;
+  job_number job;
+  nano_usd charged;  ///< all it was charged
+  std::string pool, lane;
+  token_usage usage;
+};
+
+/// A prompt to be sent after all: a hold that was released, or the retry of a failed one.
+struct reopened_prompt {
+  attempt_record history;  ///< not in flight
+  bool in_doubt = false;   ///< a former send may have been billed
+};
+
+/// What a log learns on its own while it is owned.
+struct log_news {
+  std::vector<settled_prompt> settled;
+  std::vector<reopened_prompt> reopened;
+
+  [[nodiscard]] bool empty() const { return settled.empty() && reopened.empty(); }
 };
 
 /// Where shards come from. Used from one thread.
@@ -78,6 +112,8 @@ class shard_source {
   [[nodiscard]] virtual result<std::optional<shard_data>> read_next() = 0;
   /// A shard read before; fails when it is not what it was.
   [[nodiscard]] virtual result<shard_data> read(const shard_descriptor&) = 0;
+  /// True: no shard now does not mean the end; `shard_reader::wake` tells when to look again.
+  [[nodiscard]] virtual bool endless() const { return false; }
 };
 
 /// Shards are read on one thread, groups appended on another.
@@ -90,6 +126,15 @@ class partition_log : public shard_source {
   virtual void append(commit_seq, commit_group) = 0;
   /// Waits until everything appended is durable, and lets go of the log.
   [[nodiscard]] virtual result<void> close() = 0;
+  /// How long after it was durable an intent may still be sent; nothing = always.
+  [[nodiscard]] virtual std::optional<duration> intent_validity() const { return std::nullopt; }
+
+  /// First phase of a hand-over: nothing more is sent, open calls go on.
+  virtual void suspend() {}
+  /// The partition stays here after all.
+  virtual void resume() {}
+  /// It is another's now: what is appended from here on belongs to calls that were open.
+  virtual void leave() {}
 };
 
 /// Called from the log's thread: all groups up to this one are durable, or writing failed and

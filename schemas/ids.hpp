@@ -20,6 +20,10 @@ class strong_id {
   Rep value_{};
 };
 
+/// A partition of the log: the unit of ownership. The embedded log has only partition 0.
+using partition_id = strong_id<struct partition_tag, std::uint32_t>;
+/// Names a job within a process, never reused. The embedded log has only job 0.
+using job_number = strong_id<struct job_tag, std::uint32_t>;
 /// Index of a shard in its partition, in reading order.
 using shard_id = strong_id<struct shard_tag, std::uint32_t>;
 /// Index of an input file in the order it was given.
@@ -28,7 +32,7 @@ using file_id = strong_id<struct file_tag, std::uint32_t>;
 using pool_id = strong_id<struct pool_tag, std::uint32_t>;
 using lane_id = strong_id<struct lane_tag, std::uint32_t>;
 inline constexpr lane_id no_lane{UINT32_MAX};
-/// Index of a class of prompts: (model, endpoint) within the job.
+/// What prompts of a class share besides their job: model and endpoint. The same for all jobs.
 using class_id = strong_id<struct class_tag, std::uint32_t>;
 /// Number of a commit group within one run of a log; groups become durable in this order.
 using commit_seq = strong_id<struct commit_tag, std::uint64_t>;
@@ -36,26 +40,43 @@ using commit_seq = strong_id<struct commit_tag, std::uint64_t>;
 using call_id = strong_id<struct call_tag, std::uint64_t>;
 
 inline constexpr std::uint32_t shard_prompts_max = 512;
-inline constexpr std::uint32_t shard_count_max = 1u << 23;  // a position fits 32 bits
+/// Of a partition, so that `position::local()` fits 32 bits.
+inline constexpr std::uint32_t shard_count_max = 1u << 23;
 
-/// Where a prompt stands: its shard and its index there. Ordered as the input is.
+/// Where a prompt stands: its partition, its shard and its index there. Within a partition ordered
+/// as the input is.
 class position {
  public:
   constexpr position() = default;
+  constexpr position(partition_id partition, shard_id shard, std::uint32_t index)
+      : value_(std::uint64_t{partition.value()} << partition_shift |
+               std::uint64_t{shard.value()} << index_bits | index) {}
+  /// In partition 0.
   constexpr position(shard_id shard, std::uint32_t index)
-      : value_(shard.value() * shard_prompts_max + index) {}
-  constexpr static position from_value(std::uint32_t v) {
+      : position(partition_id(0), shard, index) {}
+  constexpr static position from_value(std::uint64_t v) {
     position p;
     p.value_ = v;
     return p;
   }
-  [[nodiscard]] constexpr std::uint32_t value() const { return value_; }
-  [[nodiscard]] constexpr shard_id shard() const { return shard_id(value_ / shard_prompts_max); }
-  [[nodiscard]] constexpr std::uint32_t index() const { return value_ % shard_prompts_max; }
+  [[nodiscard]] constexpr std::uint64_t value() const { return value_; }
+  [[nodiscard]] constexpr partition_id partition() const {
+    return partition_id(static_cast<std::uint32_t>(value_ >> partition_shift));
+  }
+  [[nodiscard]] constexpr shard_id shard() const {
+    return shard_id(static_cast<std::uint32_t>(value_ >> index_bits));
+  }
+  [[nodiscard]] constexpr std::uint32_t index() const {
+    return static_cast<std::uint32_t>(value_ % shard_prompts_max);
+  }
+  /// shard x 512 + index: unique within the partition.
+  [[nodiscard]] constexpr std::uint32_t local() const { return static_cast<std::uint32_t>(value_); }
   constexpr auto operator<=>(const position&) const = default;
 
  private:
-  std::uint32_t value_ = 0;
+  static constexpr int index_bits = 9, partition_shift = 41;
+  static_assert(shard_prompts_max == 1u << index_bits);
+  std::uint64_t value_ = 0;
 };
 
 }  // namespace spillway

@@ -25,6 +25,7 @@ struct text_span {
 /// One sendable prompt. Spans point into `text`, the raw input line without its line end.
 struct prompt {
   position where;
+  job_number job;
   class_id cls;
   endpoint_kind endpoint = endpoint_kind::chat_completions;
   std::uint64_t line = 0;  ///< 1-based in its file
@@ -51,6 +52,7 @@ struct invalid_line {
   std::string custom_id_token;  ///< JSON string token, or "null"
   std::string code;             ///< "invalid_json", "duplicate_custom_id", …
   std::string message;
+  job_number job;
 };
 
 /// Where a shard lies in the input. `crc` is CRC-32 of its bytes.
@@ -63,6 +65,9 @@ struct shard_descriptor {
   std::uint64_t next_line = 0;   ///< number of the line behind it
   std::uint32_t count = 0;       ///< prompts and invalid lines; blank lines are none
   std::uint32_t crc = 0;
+  partition_id partition;
+  job_number job;            ///< of all its lines
+  bool ids_checked = false;  ///< whoever wrote it looked for repeated custom_ids
 };
 
 /// One bit a prompt of a shard.

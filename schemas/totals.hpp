@@ -1,6 +1,7 @@
 // What a lane did over the life of a state: kept durable with every commit, shown in tables.
 #pragma once
 
+#include "schemas/ids.hpp"
 #include "schemas/units.hpp"
 
 #include <array>
@@ -40,6 +41,12 @@ struct lane_totals {
 struct named_totals {
   std::string pool, lane, model;
   lane_totals totals;
+};
+
+/// What a lane did for one job.
+struct job_totals {
+  job_number job;
+  named_totals lane;
 };
 
 }  // namespace spillway

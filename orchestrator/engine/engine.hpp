@@ -4,9 +4,10 @@
 
 #include "connectors/log.hpp"
 #include "orchestrator/core/ledger.hpp"
+#include "orchestrator/core/quota_share.hpp"
 #include "orchestrator/core/recent.hpp"
 #include "orchestrator/core/scheduler.hpp"
-#include "orchestrator/engine/intake.hpp"
+#include "orchestrator/engine/events.hpp"
 #include "orchestrator/engine/progress.hpp"
 #include "orchestrator/runtime/stripes_parallel.hpp"
 #include "workers/auth/authenticator.hpp"
@@ -19,41 +20,15 @@
 
 namespace spillway {
 
-/// Asks for shards; what it reads comes back as `engine_events::shards`, in the order of the
-/// requests of each kind.
-class shard_reader {
- public:
-  virtual ~shard_reader() = default;
-  virtual void read_next() = 0;
-  virtual void read_again(const shard_descriptor&) = 0;
-};
-
-/// What happened since the last step.
-struct engine_events {
-  std::vector<call_result> calls;
-  std::vector<parsed_shard> shards;
-  bool input_end = false;               ///< a `read_next` found nothing more
-  std::optional<commit_seq> durable;    ///< all groups up to this one
-  std::optional<failure> broken;        ///< the log failed: give up
-  std::optional<failure> input_failed;  ///< let calls finish, then give up
-  bool drain = false;                   ///< stop sending, let calls finish
-  bool abort = false;                   ///< end calls now
-
-  [[nodiscard]] bool empty() const {
-    return calls.empty() && shards.empty() && !input_end && !durable && !broken && !input_failed &&
-           !drain && !abort;
-  }
-};
-
 struct engine_setup {
-  run_config config;
-  std::string job_name;
-  std::vector<std::string> file_names;
+  std::vector<pool_config> pools;
+  /// What rows call a file; thread-safe.
+  std::function<std::string(file_id)> file_name;
   std::uint64_t seed = 0;
-  std::size_t window_bytes = 128u << 20;
+  std::size_t window_bytes = 128u << 20;  ///< prompt bodies kept in memory, of all jobs
 };
 
-/// One job on one partition. Not thread-safe.
+/// All jobs on all partitions of a process. Not thread-safe.
 class engine {
  public:
   ~engine();
@@ -62,24 +37,54 @@ class engine {
   /// `slots[p]` is the number of connections of pool p. Fails when a credential can't be read.
   [[nodiscard]] static result<std::unique_ptr<engine>> make(engine_setup,
                                                             const std::vector<std::int64_t>& slots,
-                                                            recovered_log, time_point now);
+                                                            time_point now);
 
-  /// The class lookup for an intake; thread-safe, valid as long as the engine.
-  [[nodiscard]] class_lookup lookup() const;
+  /// The class lookups of jobs, for an intake; thread-safe, valid as long as the engine.
+  [[nodiscard]] job_lookup lookup() const;
 
   /// The parts it acts through; before the first step.
-  void connect(partition_log&, transport&, shard_reader&, parallel_runner&);
+  void connect(transport&, shard_reader&, parallel_runner&);
+
+  /// Adds a job or changes its policy. Before shards of it are read.
+  void put_job(job_number, job_setup, time_point now);
+  /// Forgets a job that has no unfinished prompt and no open call.
+  void drop_job(job_number);
+
+  /// Takes a partition on: what its log held, and its part of the jobs' budgets.
+  void attach(partition_id, partition_log&, recovered_log, time_point now);
+  /// Nothing of it is sent until `resume`; its open calls go on.
+  void suspend(partition_id);
+  void resume(partition_id);
+  /// Its waiting prompts are forgotten. Open calls end as always and are appended to its log.
+  void detach(partition_id);
+  /// After `detach`: no call of it is open and everything appended is durable.
+  [[nodiscard]] bool left(partition_id) const;
+  /// Forgets it at once: its log takes nothing more.
+  void drop(partition_id);
+
+  /// Divides the lanes' quotas by the partitions owned, and jobs' budgets by all partitions.
+  void set_share(quota_share, time_point now);
+  /// Takes other pools and lanes on. Lanes are known by pool and name: those that stay keep their
+  /// state, those that are gone finish their calls through the transport they went to, which must
+  /// live as long. Fails, changing nothing, when a credential can't be read.
+  [[nodiscard]] result<void> reconfigure(std::vector<pool_config>,
+                                         const std::vector<std::int64_t>& slots, transport&,
+                                         time_point now);
 
   /// Takes events and acts. Returns when to step again at the latest.
   time_point step(time_point now, engine_events);
 
   /// Sends what waited for this commit, without a tick: between two steps.
-  void release(commit_seq durable);
-  [[nodiscard]] commit_seq durable() const { return durable_; }
+  void release(partition_id, commit_seq durable, time_point now);
+  [[nodiscard]] commit_seq durable(partition_id) const;
 
-  /// True once nothing more will happen: everything is durable, or the log is broken.
-  [[nodiscard]] bool done() const { return done_; }
+  /// True once nothing more will happen: everything is durable, or a log is broken. Never without
+  /// `drain` while a source is endless.
+  [[nodiscard]] bool done() const;
+  /// As if all jobs and partitions were one.
   [[nodiscard]] run_progress progress(time_point now) const;
+  [[nodiscard]] std::vector<job_progress> jobs(time_point now) const;
+  [[nodiscard]] std::vector<lane_progress> lanes(time_point now) const;
 
  private:
   struct open_call {

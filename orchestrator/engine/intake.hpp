@@ -22,6 +22,8 @@ struct class_refusal {
 };
 using class_lookup =
     std::function<std::variant<class_id, class_refusal>(std::string_view model, endpoint_kind)>;
+/// The lookup for a job's lines: asked for once a shard, then called from many threads.
+using job_lookup = std::function<class_lookup(job_number)>;
 
 /// A shard after parsing: every line of it is in `prompts` or in `invalid`.
 struct parsed_shard {

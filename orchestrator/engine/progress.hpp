@@ -3,6 +3,7 @@
 // too.
 #pragma once
 
+#include "orchestrator/core/job.hpp"
 #include "schemas/config.hpp"
 #include "schemas/totals.hpp"
 #include "schemas/units.hpp"
@@ -60,6 +61,22 @@ struct run_progress {
   std::optional<duration> eta;
   time_point started_at, now;
   std::vector<lane_progress> lanes;
+};
+
+/// One job on one partition.
+struct job_progress {
+  job_number job;
+  partition_id partition;
+  std::int64_t prompts = 0;  ///< lines read so far
+  std::int64_t answered = 0, errors = 0;
+  std::int64_t invalid = 0;       ///< of the errors: never sendable
+  std::int64_t in_flight = 0;     ///< intents given out, call not ended
+  std::int64_t in_doubt = 0;      ///< unfinished prompts one of whose sends may have been billed
+  std::int64_t maybe_billed = 0;  ///< sends that ended in doubt
+  nano_usd settled, reserved;
+  job_condition condition = job_condition::running;  ///< of the job, on all partitions
+  std::string reason;
+  std::vector<named_totals> lanes;
 };
 
 }  // namespace spillway

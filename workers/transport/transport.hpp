@@ -29,6 +29,8 @@ enum class transport_error {
 struct outgoing_call {
   call_id id;
   http_request request;
+  /// Given back unsent (error `cancelled`) when its writing has not begun by then.
+  time_point send_before = time_never;
 };
 
 struct call_result {
