@@ -68,6 +68,7 @@ struct shard_descriptor {
   partition_id partition;
   job_number job;            ///< of all its lines
   bool ids_checked = false;  ///< whoever wrote it looked for repeated custom_ids
+  bool line_records = false;  ///< each line was a record of its own, at `offset` + its index
 };
 
 /// One bit a prompt of a shard.

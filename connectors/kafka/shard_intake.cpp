@@ -54,6 +54,12 @@ void shard_intake::bury(stored_record&& r, std::string code, std::string message
   dead_.push_back({r.offset, std::move(r.what), std::move(code), std::move(message)});
 }
 
+/// Counted as one unfinished prompt, so that nothing is thought done beyond it.
+void shard_intake::set_aside(stored_record&& r) {
+  seen_.push_back({r.offset, 1, false, {}});
+  undecided_.push_back(std::move(r));
+}
+
 void shard_intake::take_packed(stored_record&& r) {
   flush();
   fleet::v1::Shard shard;
@@ -90,7 +96,7 @@ void shard_intake::take_packed(stored_record&& r) {
   pad(s.data);
   const auto standing = jobs_(s.job);
   switch (judge(s, standing)) {
-    case verdict::undecided: undecided_.push_back(std::move(r)); return;
+    case verdict::undecided: return set_aside(std::move(r));
     case verdict::drop: seen_.push_back({r.offset, 0, false, s.job}); return;
     case verdict::wait:
       seen_.push_back({r.offset, s.data.where.count, false, s.job});
@@ -124,8 +130,7 @@ void shard_intake::take_lines(stored_record&& r) {
   const auto standing = jobs_(job);
   if (standing.now == job_standing::state::unknown) {
     flush();
-    undecided_.push_back(std::move(r));
-    return;
+    return set_aside(std::move(r));
   }
   const bool closed = standing.now == job_standing::state::ended || !standing.takes_lines ||
                       (standing.end_offset && r.offset >= *standing.end_offset);

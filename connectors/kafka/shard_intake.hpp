@@ -38,6 +38,7 @@ struct dead_record {
 };
 
 /// A record's prompts as the ledger counts them.
+/// A later one for the same offset replaces it.
 struct seen_record {
   std::int64_t offset = 0;
   std::uint32_t count = 0;   ///< prompts; 0: nothing to do
@@ -92,6 +93,7 @@ class shard_intake {
   void add_line(const job_standing&, const std::string& job, std::int64_t offset,
                 std::string_view line);
   [[nodiscard]] verdict judge(const shard_of_job&, const job_standing&) const;
+  void set_aside(stored_record&&);
   void bury(stored_record&&, std::string code, std::string message);
   void make_ready(shard_of_job&&, job_number);
 
