@@ -35,14 +35,15 @@ class rocksdb_store final : public index_store {
   rocksdb_store(std::string path, std::unique_ptr<rocksdb::DB> db)
       : path_(std::move(path)), db_(std::move(db)) {}
 
-  result<void> write(const std::vector<index_write>& writes) override {
+  result<void> write(const std::vector<index_write>& writes, write_safety safety) override {
     rocksdb::WriteBatch batch;
     for (const auto& w : writes) {
       const auto status = w.value ? batch.Put(w.key, *w.value) : batch.Delete(w.key);
       if (!status.ok()) return storage_failure(path_, status);
     }
     rocksdb::WriteOptions options;
-    options.sync = true;
+    options.sync = safety == write_safety::power_loss;
+    options.disableWAL = safety == write_safety::nothing;
     if (const auto status = db_->Write(options, &batch); !status.ok())
       return storage_failure(path_, status);
     return {};
@@ -72,12 +73,8 @@ class rocksdb_store final : public index_store {
   std::unique_ptr<rocksdb::DB> db_;
 };
 
-}  // namespace
-
-result<std::unique_ptr<index_store>> open_rocksdb(const std::string& path, bool create) {
+rocksdb::Options common_options() {
   rocksdb::Options options;
-  options.create_if_missing = create;
-  options.error_if_exists = create;
   options.write_buffer_size = 16u << 20;
   options.max_write_buffer_number = 3;
   options.max_open_files = 64;
@@ -87,6 +84,11 @@ result<std::unique_ptr<index_store>> open_rocksdb(const std::string& path, bool 
   options.stats_dump_period_sec = 0;
   // A torn last record is what a kill leaves; damage before it must be an error, not a roll-back.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  return options;
+}
+
+result<std::unique_ptr<index_store>> open_with(const rocksdb::Options& options,
+                                               const std::string& path) {
   rocksdb::DB* raw = nullptr;
   const auto status = rocksdb::DB::Open(options, path, &raw);
   if (!status.ok()) {
@@ -100,6 +102,34 @@ result<std::unique_ptr<index_store>> open_rocksdb(const std::string& path, bool 
   }
   return std::unique_ptr<index_store>(
       std::make_unique<rocksdb_store>(path, std::unique_ptr<rocksdb::DB>(raw)));
+}
+
+}  // namespace
+
+result<std::unique_ptr<index_store>> open_rocksdb(const std::string& path, bool create) {
+  auto options = common_options();
+  options.create_if_missing = create;
+  options.error_if_exists = create;
+  return open_with(options, path);
+}
+
+result<std::unique_ptr<index_store>> open_rocksdb_cache(const std::string& path) {
+  auto options = common_options();
+  options.create_if_missing = true;
+  options.compression = rocksdb::kLZ4Compression;
+  options.target_file_size_base = 64u << 20;
+  return open_with(options, path);
+}
+
+result<void> destroy_rocksdb(const std::string& path) {
+  const auto status = rocksdb::DestroyDB(path, common_options());
+  if (!status.ok()) return storage_failure(path, status);
+  return {};
+}
+
+bool is_disk_full(const failure& f) {
+  return f.message.find("No space left") != std::string::npos ||
+         f.message.find("NoSpace") != std::string::npos;
 }
 
 }  // namespace spillway

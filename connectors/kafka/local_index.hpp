@@ -1,0 +1,55 @@
+// What a member keeps on its own disk: a copy of each partition's state, and prompt bodies. All of it
+// can be had again from Kafka.
+#pragma once
+
+#include "orchestrator/runtime/index_store.hpp"
+#include "schemas/ids.hpp"
+#include "schemas/result.hpp"
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+
+namespace spillway::kafka {
+
+/// Thread-safe. Damage is met by beginning anew: then everything is missing, which its users take
+/// for granted. A full disk is reported by `full` until a later write succeeds.
+class local_index {
+ public:
+  /// Opens what is in `folder`, made if need be. Fails (usage) when another process has it, and
+  /// (storage) when the folder can't be used at all.
+  [[nodiscard]] static result<std::unique_ptr<local_index>> open(const std::string& folder);
+
+  /// The last state put for a partition.
+  [[nodiscard]] std::optional<std::string> state(partition_id);
+  void put_state(partition_id, std::string blob);
+  /// The lines of the shard that begins at `offset`.
+  [[nodiscard]] std::optional<std::string> body(partition_id, std::int64_t offset);
+  void put_body(partition_id, std::int64_t offset, std::string lines);
+  void remove_body(partition_id, std::int64_t offset);
+  /// Forgets a partition: another member has it.
+  void remove_bodies(partition_id);
+
+  [[nodiscard]] bool full() const { return full_.load(); }
+  /// Writes something small, to see whether there is room again.
+  void probe();
+  [[nodiscard]] std::int64_t rebuilds() const { return rebuilds_.load(); }
+  [[nodiscard]] const std::string& folder() const { return folder_; }
+
+ private:
+  explicit local_index(std::string folder) : folder_(std::move(folder)) {}
+  void write(const std::vector<index_write>&, write_safety);
+  [[nodiscard]] std::optional<std::string> get(const std::string& key);
+  [[nodiscard]] result<void> begin();
+  void recover(const failure&, const index_store* seen);
+
+  std::string folder_;
+  std::shared_mutex mutex_;  ///< of store_ itself: exclusive while it is replaced
+  std::unique_ptr<index_store> store_;
+  std::atomic<bool> full_{false};
+  std::atomic<std::int64_t> rebuilds_{0};
+};
+
+}  // namespace spillway::kafka
