@@ -31,9 +31,8 @@ result<std::unique_ptr<local_index>> local_index::open(const std::string& folder
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error)
-    return failure{failure_kind::storage,
-                   "can't create " + folder + ": " + error.message() +
-                       "; choose another folder with member.state"};
+    return failure{failure_kind::storage, "can't create " + folder + ": " + error.message() +
+                                              "; choose another folder with member.state"};
   std::unique_ptr<local_index> index(new local_index(folder + "/index"));
   if (auto begun = index->begin(); !begun) return begun.error();
   return index;
@@ -153,7 +152,8 @@ void local_index::probe() {
   const std::shared_lock lock(mutex_);
   if (!store_) return;
   if (store_->write({{"probe", filler}}, write_safety::power_loss)) {
-    if (full_.exchange(false)) spdlog::info("there is room for the local index again: sending goes on");
+    if (full_.exchange(false))
+      spdlog::info("there is room for the local index again: sending goes on");
   }
 }
 

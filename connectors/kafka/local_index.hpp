@@ -1,5 +1,5 @@
-// What a member keeps on its own disk: a copy of each partition's state, and prompt bodies. All of it
-// can be had again from Kafka.
+// What a member keeps on its own disk: a copy of each partition's state, and prompt bodies. All of
+// it can be had again from Kafka.
 #pragma once
 
 #include "orchestrator/runtime/index_store.hpp"

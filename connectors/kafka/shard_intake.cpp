@@ -80,8 +80,7 @@ void shard_intake::take_packed(stored_record&& r) {
                 "a shard of more than one prompt holds at most " +
                     std::to_string(limits_.shard_bytes_max) + " bytes");
   if (lines.size() != shard.count() || crc_of(shard.lines()) != shard.crc())
-    return bury(std::move(r), "damaged",
-                "count or checksum of the shard does not match its lines");
+    return bury(std::move(r), "damaged", "count or checksum of the shard does not match its lines");
   shard_of_job s;
   s.job = shard.job();
   s.submission = shard.submission();
@@ -125,8 +124,8 @@ void shard_intake::take_lines(stored_record&& r) {
   if (lines.size() > shard_prompts_max ||
       (lines.size() > 1 && text.size() > limits_.shard_bytes_max))
     return bury(std::move(r), "too_large",
-                "a record holds at most 512 lines, and " +
-                    std::to_string(limits_.shard_bytes_max) + " bytes if more than one");
+                "a record holds at most 512 lines, and " + std::to_string(limits_.shard_bytes_max) +
+                    " bytes if more than one");
   const auto standing = jobs_(job);
   if (standing.now == job_standing::state::unknown) {
     flush();
@@ -195,7 +194,8 @@ void shard_intake::flush() {
   make_ready(std::move(run), run_job_);
 }
 
-shard_intake::verdict shard_intake::judge(const shard_of_job& s, const job_standing& standing) const {
+shard_intake::verdict shard_intake::judge(const shard_of_job& s,
+                                          const job_standing& standing) const {
   switch (standing.now) {
     case job_standing::state::unknown: return verdict::undecided;
     case job_standing::state::ended: return verdict::drop;
@@ -224,9 +224,9 @@ void shard_intake::jobs_changed() {
   for (auto& r : again) feed(std::move(r));
   for (auto it = waiting_.begin(); it != waiting_.end();) {
     const auto standing = jobs_(it->first);
-    const bool still =
-        standing.now == job_standing::state::submitting ||
-        standing.now == job_standing::state::damaged || standing.now == job_standing::state::unknown;
+    const bool still = standing.now == job_standing::state::submitting ||
+                       standing.now == job_standing::state::damaged ||
+                       standing.now == job_standing::state::unknown;
     if (still) {
       ++it;
       continue;
