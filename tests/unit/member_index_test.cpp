@@ -1,4 +1,4 @@
-#include "connectors/kafka/local_index.hpp"
+#include "connectors/kafka/member_index.hpp"
 
 #include "tests/support/temp_folder.hpp"
 
@@ -13,13 +13,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class local_index_test : public testing::Test {
+class member_index_test : public testing::Test {
  protected:
   static void SetUpTestSuite() { spdlog::set_level(spdlog::level::off); }
   static void TearDownTestSuite() { spdlog::set_level(spdlog::level::info); }
 
-  std::unique_ptr<local_index> open() {
-    auto index = local_index::open(folder());
+  std::unique_ptr<member_index> open() {
+    auto index = member_index::open(folder());
     EXPECT_TRUE(index) << (index ? "" : index.error().message);
     return index ? *std::move(index) : nullptr;
   }
@@ -53,7 +53,7 @@ class local_index_test : public testing::Test {
   std::string name_ = "member";
 };
 
-TEST_F(local_index_test, gives_back_what_was_put_and_survives_a_restart) {
+TEST_F(member_index_test, gives_back_what_was_put_and_survives_a_restart) {
   auto index = open();
   ASSERT_TRUE(index);
   index->put_state(partition_id(2), "two");
@@ -70,7 +70,7 @@ TEST_F(local_index_test, gives_back_what_was_put_and_survives_a_restart) {
   EXPECT_EQ(index->rebuilds(), 0);
 }
 
-TEST_F(local_index_test, forgets_the_bodies_of_one_partition_only) {
+TEST_F(member_index_test, forgets_the_bodies_of_one_partition_only) {
   auto index = open();
   for (const std::int64_t offset : {1, 300, 70'000}) {
     index->put_body(partition_id(1), offset, "a");
@@ -81,15 +81,15 @@ TEST_F(local_index_test, forgets_the_bodies_of_one_partition_only) {
   EXPECT_EQ(index->body(partition_id(2), 70'000), "b");
 }
 
-TEST_F(local_index_test, one_process_at_a_time) {
+TEST_F(member_index_test, one_process_at_a_time) {
   const auto index = open();
-  const auto second = local_index::open(folder());
+  const auto second = member_index::open(folder());
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().kind, failure_kind::usage);
 }
 
 // A clean end leaves nothing in the write-ahead log, so what a kill leaves is copied while it runs.
-TEST_F(local_index_test, a_damaged_write_ahead_log_is_noticed) {
+TEST_F(member_index_test, a_damaged_write_ahead_log_is_noticed) {
   auto index = open();
   for (int n = 0; n < 200; ++n) index->put_state(partition_id(0), body(n));
   fs::copy(folder(), folder_.path() + "/killed", fs::copy_options::recursive);
@@ -101,7 +101,7 @@ TEST_F(local_index_test, a_damaged_write_ahead_log_is_noticed) {
   EXPECT_EQ(again->state(partition_id(0)), std::nullopt);
 }
 
-class damaged_index : public local_index_test, public testing::WithParamInterface<const char*> {};
+class damaged_index : public member_index_test, public testing::WithParamInterface<const char*> {};
 
 // Whatever was damaged, what comes back is what was put or nothing, and it works from there on.
 TEST_P(damaged_index, is_rebuilt_and_never_lies) {

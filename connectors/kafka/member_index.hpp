@@ -16,11 +16,11 @@ namespace spillway::kafka {
 
 /// Thread-safe. Damage is met by beginning anew: then everything is missing, which its users take
 /// for granted. A full disk is reported by `full` until a later write succeeds.
-class local_index {
+class member_index {
  public:
   /// Opens what is in `folder`, made if need be. Fails (usage) when another process has it, and
   /// (storage) when the folder can't be used at all.
-  [[nodiscard]] static result<std::unique_ptr<local_index>> open(const std::string& folder);
+  [[nodiscard]] static result<std::unique_ptr<member_index>> open(const std::string& folder);
 
   /// The last state put for a partition.
   [[nodiscard]] std::optional<std::string> state(partition_id);
@@ -39,7 +39,7 @@ class local_index {
   [[nodiscard]] const std::string& folder() const { return folder_; }
 
  private:
-  explicit local_index(std::string folder) : folder_(std::move(folder)) {}
+  explicit member_index(std::string folder) : folder_(std::move(folder)) {}
   void write(const std::vector<index_write>&, write_safety);
   [[nodiscard]] std::optional<std::string> get(const std::string& key);
   [[nodiscard]] result<void> begin();

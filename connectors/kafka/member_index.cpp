@@ -1,4 +1,4 @@
-#include "connectors/kafka/local_index.hpp"
+#include "connectors/kafka/member_index.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -27,18 +27,18 @@ std::string body_key(partition_id p, std::int64_t offset) {
 
 }  // namespace
 
-result<std::unique_ptr<local_index>> local_index::open(const std::string& folder) {
+result<std::unique_ptr<member_index>> member_index::open(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error)
     return failure{failure_kind::storage, "can't create " + folder + ": " + error.message() +
                                               "; choose another folder with member.state"};
-  std::unique_ptr<local_index> index(new local_index(folder + "/index"));
+  std::unique_ptr<member_index> index(new member_index(folder + "/index"));
   if (auto begun = index->begin(); !begun) return begun.error();
   return index;
 }
 
-result<void> local_index::begin() {
+result<void> member_index::begin() {
   auto opened = open_rocksdb_cache(folder_);
   if (!opened && opened.error().kind == failure_kind::storage && !is_disk_full(opened.error())) {
     spdlog::warn("the local index is damaged and will be rebuilt from Kafka: {}",
@@ -58,7 +58,7 @@ result<void> local_index::begin() {
 }
 
 /// `seen` is the store that failed: another thread may have replaced it meanwhile.
-void local_index::recover(const failure& f, const index_store* seen) {
+void member_index::recover(const failure& f, const index_store* seen) {
   const std::unique_lock lock(mutex_);
   if (store_.get() != seen && store_) return;
   const bool no_room = is_disk_full(f);
@@ -79,7 +79,7 @@ void local_index::recover(const failure& f, const index_store* seen) {
   }
 }
 
-void local_index::write(const std::vector<index_write>& writes, write_safety safety) {
+void member_index::write(const std::vector<index_write>& writes, write_safety safety) {
   std::optional<failure> bad;
   const index_store* seen = nullptr;
   {
@@ -93,7 +93,7 @@ void local_index::write(const std::vector<index_write>& writes, write_safety saf
   if (bad) return recover(*bad, seen);
 }
 
-std::optional<std::string> local_index::get(const std::string& key) {
+std::optional<std::string> member_index::get(const std::string& key) {
   std::optional<failure> bad;
   const index_store* seen = nullptr;
   {
@@ -108,25 +108,25 @@ std::optional<std::string> local_index::get(const std::string& key) {
   return std::nullopt;
 }
 
-std::optional<std::string> local_index::state(partition_id p) { return get(state_key(p)); }
+std::optional<std::string> member_index::state(partition_id p) { return get(state_key(p)); }
 
-void local_index::put_state(partition_id p, std::string blob) {
+void member_index::put_state(partition_id p, std::string blob) {
   write({{state_key(p), std::move(blob)}}, write_safety::kill);
 }
 
-std::optional<std::string> local_index::body(partition_id p, std::int64_t offset) {
+std::optional<std::string> member_index::body(partition_id p, std::int64_t offset) {
   return get(body_key(p, offset));
 }
 
-void local_index::put_body(partition_id p, std::int64_t offset, std::string lines) {
+void member_index::put_body(partition_id p, std::int64_t offset, std::string lines) {
   write({{body_key(p, offset), std::move(lines)}}, write_safety::nothing);
 }
 
-void local_index::remove_body(partition_id p, std::int64_t offset) {
+void member_index::remove_body(partition_id p, std::int64_t offset) {
   write({{body_key(p, offset), std::nullopt}}, write_safety::nothing);
 }
 
-void local_index::remove_bodies(partition_id p) {
+void member_index::remove_bodies(partition_id p) {
   std::string prefix = "b";
   put_number(prefix, p.value());
   std::vector<index_write> gone;
@@ -142,7 +142,7 @@ void local_index::remove_bodies(partition_id p) {
   if (!gone.empty()) write(gone, write_safety::nothing);
 }
 
-void local_index::probe() {
+void member_index::probe() {
   constexpr std::size_t room_needed = 1u << 20;
   std::error_code error;
   const auto space = std::filesystem::space(folder_, error);
