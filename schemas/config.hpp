@@ -84,4 +84,29 @@ struct run_config {
   job_config job;
 };
 
+/// A librdkafka property: a value, or a reference to a secret.
+struct kafka_property {
+  std::string name;
+  std::string value;                 ///< empty when it is a secret
+  std::optional<secret_ref> secret;  ///< read when a client is made
+};
+
+/// Where the fleet's log is. Topics are named `<fleet>.jobs` and so on, the group `<fleet>`.
+struct kafka_config {
+  std::vector<std::string> brokers;  ///< host:port
+  std::string fleet = "spillway";
+  std::int32_t partitions = 16;  ///< for `topics create`
+  std::int32_t replication = 3;  ///< for `topics create`
+  std::vector<kafka_property> properties;
+};
+
+/// One process of a fleet.
+struct member_config {
+  std::string id;     ///< empty: not set; identity in the group
+  std::string state;  ///< empty: not set; folder of the local index
+  std::string listen_host = "127.0.0.1";
+  std::uint16_t listen_port = 8080;
+  std::optional<duration> drain_timeout;  ///< absent: the longest timeout of a lane
+};
+
 }  // namespace spillway

@@ -29,4 +29,30 @@ std::optional<duration> latency_histogram::quantile(double q) const {
   return from_seconds(upper_ms / 1000);
 }
 
+void lane_totals::add(const lane_totals& other) {
+  calls += other.calls;
+  answered += other.answered;
+  rejected += other.rejected;
+  refused_429 += other.refused_429;
+  failed += other.failed;
+  retries += other.retries;
+  spilled_in += other.spilled_in;
+  spilled_out += other.spilled_out;
+  maybe_billed += other.maybe_billed;
+  input += other.input;
+  cached += other.cached;
+  output += other.output;
+  settled += other.settled;
+  for (std::size_t i = 0; i < latency.count.size(); ++i) latency.count[i] += other.latency.count[i];
+  if (other.day > day) {
+    day = other.day;
+    day_requests = 0;
+    day_spend = {};
+  }
+  if (other.day == day) {
+    day_requests += other.day_requests;
+    day_spend += other.day_spend;
+  }
+}
+
 }  // namespace spillway

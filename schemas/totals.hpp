@@ -35,6 +35,9 @@ struct lane_totals {
   std::int64_t day = 0;  ///< UTC day of the two counters below
   std::int64_t day_requests = 0;
   nano_usd day_spend;
+
+  /// Adds what the same lane did elsewhere. The day counters are those of the later day.
+  void add(const lane_totals&);
 };
 
 /// Totals under the lane's name, so that they outlive changes of the configuration.

@@ -1,6 +1,6 @@
 #include "orchestrator/cli/config.hpp"
 
-#include "orchestrator/runtime/yaml_reader.hpp"
+#include "orchestrator/cli/config_sections.hpp"
 #include "workers/http.hpp"
 
 #include <algorithm>
@@ -18,30 +18,13 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::string_view openai_endpoint = "https://api.openai.com/v1";
-constexpr std::size_t name_length_max = 64;
 constexpr std::int64_t connections_max = 65535;
 constexpr std::int64_t attempts_max = 1000;
+constexpr std::int64_t priority_max = 1'000'000;
 constexpr std::int64_t rate_max = 1'000'000'000'000;
 constexpr double usd_max = 1e9;
 constexpr double usd_per_million_max = 1e6;
 constexpr duration timeout_max = 24h;
-
-bool is_letter_or_digit(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-bool is_pool_name(std::string_view name) {
-  if (name.empty() || name.size() > name_length_max) return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-';
-  });
-}
-
-bool is_variable_name(std::string_view name) {
-  if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
-  return std::all_of(name.begin(), name.end(),
-                     [](char c) { return is_letter_or_digit(c) || c == '_'; });
-}
 
 pico_usd_per_token price_of(double usd_per_million) {
   return pico_usd_per_token(std::llround(usd_per_million * 1e6));
@@ -59,19 +42,6 @@ std::optional<std::vector<std::string>> read_residency(yaml_map& map) {
 }
 
 // ---- pools ----
-
-std::optional<secret_ref> read_secret(yaml_map& map, std::string_view key, need required) {
-  const auto text = map.string(key, required);
-  if (!text) return std::nullopt;
-  if (text->starts_with("env:") && is_variable_name(text->substr(4)))
-    return secret_ref{secret_ref::source::env, text->substr(4)};
-  if (text->starts_with("file:") && text->size() > 5)
-    return secret_ref{secret_ref::source::file, text->substr(5)};
-  map.problem(key,
-              "expected env:NAME or file:PATH, where the key itself is kept (what stands here is "
-              "not shown: it may be a secret)");
-  return std::nullopt;
-}
 
 void read_auth(yaml_map& map, pool_config& pool, bool provider_known) {
   auto auth = map.map("auth");
@@ -173,10 +143,7 @@ lane_config read_lane(yaml_map& map, const std::vector<std::string>& pool_reside
 pool_config read_pool(yaml_map& map, bool budget) {
   pool_config pool;
   pool.name = map.string("name", need::required).value_or("");
-  if (!pool.name.empty() && !is_pool_name(pool.name)) {
-    map.problem("name", "expected at most " + std::to_string(name_length_max) +
-                            " letters, digits, \".\", \"_\" and \"-\"");
-  }
+  if (!pool.name.empty() && !is_plain_name(pool.name)) map.problem("name", plain_name_expected);
   const auto provider =
       map.choice<provider_kind>("provider",
                                 {{"openai", provider_kind::openai},
@@ -201,25 +168,62 @@ pool_config read_pool(yaml_map& map, bool budget) {
 
 // ---- job ----
 
-job_config read_job(yaml_map& map) {
-  job_config job;
+job_policy read_job(yaml_map& map) {
+  job_policy job;
   job.order = map.choice<lane_order>("order", {{"cost", lane_order::cost},
                                                {"latency", lane_order::latency},
-                                               {"as-listed", lane_order::as_listed}})
-                  .value_or(job.order);
+                                               {"as-listed", lane_order::as_listed}});
   job.residency = read_residency(map);
   if (job.residency && job.residency->empty())
     map.problem("residency", "expected at least one name; leave the key out for no constraint");
   if (const auto usd = map.number("budget_usd", {0, usd_max})) job.budget = from_usd(*usd);
-  job.in_doubt = map.choice<in_doubt_policy>("in_doubt", {{"resend", in_doubt_policy::resend},
-                                                          {"hold", in_doubt_policy::hold}})
-                     .value_or(job.in_doubt);
-  job.max_attempts = map.integer("max_attempts", {1, attempts_max}).value_or(job.max_attempts);
+  job.in_doubt = map.choice<in_doubt_policy>(
+      "in_doubt", {{"resend", in_doubt_policy::resend}, {"hold", in_doubt_policy::hold}});
+  job.max_attempts = map.integer("max_attempts", {1, attempts_max});
   job.max_error_rate = map.number("max_error_rate", {0, 1});
-  job.stall_timeout = map.time("stall_timeout", {1ms}).value_or(job.stall_timeout);
-  map.unsupported("deadline", "a run sends as fast as the quotas allow");
-  for (const char* key : {"weights", "priority", "tenant"}) map.unsupported(key, "");
+  job.stall_timeout = map.time("stall_timeout", {1ms});
   return job;
+}
+
+/// The keys that only jobs of a fleet have.
+void refuse_fleet_keys(yaml_map& job) {
+  job.unsupported("deadline", "a run sends as fast as the quotas allow");
+  for (const char* key : {"tenant", "weight", "priority", "keep"})
+    job.unsupported(key, "it belongs to the jobs of a fleet");
+}
+
+void read_fleet_keys(yaml_map& map, fleet_config& config) {
+  config.job.tenant = map.string("tenant").value_or("");
+  config.job.weight = map.integer("weight", {1, job_weight_max}).value_or(config.job.weight);
+  config.job.priority =
+      static_cast<std::int32_t>(map.integer("priority", {-priority_max, priority_max}).value_or(0));
+  config.job.keep = map.time("keep", {1s}).value_or(config.job.keep);
+  config.deadline = map.time("deadline", {1s});
+}
+
+std::vector<pool_config> read_pools(yaml_map& root, need required, bool budget) {
+  std::vector<pool_config> pools;
+  std::set<std::string> names;
+  for (auto& map : root.maps("pools", required)) {
+    auto pool = read_pool(map, budget);
+    if (!pool.name.empty() && !names.insert(pool.name).second)
+      map.problem("name", "expected a name of its own, found " + pool.name + " again");
+    pools.push_back(std::move(pool));
+  }
+  return pools;
+}
+
+result<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  // Reading a directory opens fine and fails at the first byte.
+  if (file && file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
+  if (file.bad() || !file.is_open()) {
+    return failure{failure_kind::usage, path + ": cannot read the configuration (" +
+                                            std::strerror(errno) +
+                                            "); name a readable file with -c"};
+  }
+  return text.str();
 }
 
 }  // namespace
@@ -261,32 +265,46 @@ result<run_config> parse_run_config(std::string_view text, std::string name, con
   auto document = yaml_document::parse(text, std::move(name));
   auto root = document.root();
   run_config config;
-  if (auto job = root.map("job")) config.job = read_job(*job);
-  const bool budget = rules.budget_by_flag || config.job.budget.has_value();
-  std::set<std::string> names;
-  for (auto& map : root.maps("pools", need::required)) {
-    auto pool = read_pool(map, budget);
-    if (!pool.name.empty() && !names.insert(pool.name).second)
-      map.problem("name", "expected a name of its own, found " + pool.name + " again");
-    config.pools.push_back(std::move(pool));
+  if (auto job = root.map("job")) {
+    config.job = read_job(*job).over(config.job);
+    refuse_fleet_keys(*job);
   }
-  for (const char* key : {"kafka", "member"})
-    root.unsupported(key, "a run works on local files only");
+  const bool budget = rules.budget_by_flag || config.job.budget.has_value();
+  config.pools = read_pools(root, need::required, budget);
+  // A fleet's file serves for a run, too: its sections must be right, and mean nothing here.
+  if (auto kafka = root.map("kafka")) read_kafka(*kafka);
+  if (auto member = root.map("member")) read_member(*member);
   if (auto problems = document.check()) return std::move(*problems);
   return config;
 }
 
 result<run_config> load_run_config(const std::string& path, config_rules rules) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  // Reading a directory opens fine and fails at the first byte.
-  if (file && file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
-  if (file.bad() || !file.is_open()) {
-    return failure{failure_kind::usage, path + ": cannot read the configuration (" +
-                                            std::strerror(errno) +
-                                            "); name a readable file with -c"};
+  auto text = read_file(path);
+  if (!text) return text.error();
+  return parse_run_config(*text, path, rules);
+}
+
+result<fleet_config> parse_fleet_config(std::string_view text, std::string name,
+                                        config_rules rules) {
+  auto document = yaml_document::parse(text, std::move(name));
+  auto root = document.root();
+  fleet_config config;
+  if (auto job = root.map("job")) {
+    config.job = read_job(*job);
+    read_fleet_keys(*job, config);
   }
-  return parse_run_config(text.str(), path, rules);
+  const bool budget = rules.budget_by_flag || config.job.budget.has_value();
+  config.pools = read_pools(root, rules.pools_required ? need::required : need::optional, budget);
+  if (auto kafka = root.map("kafka", need::required)) config.kafka = read_kafka(*kafka);
+  if (auto member = root.map("member")) config.member = read_member(*member);
+  if (auto problems = document.check()) return std::move(*problems);
+  return config;
+}
+
+result<fleet_config> load_fleet_config(const std::string& path, config_rules rules) {
+  auto text = read_file(path);
+  if (!text) return text.error();
+  return parse_fleet_config(*text, path, rules);
 }
 
 }  // namespace spillway

@@ -1,7 +1,9 @@
-// The YAML file of pools, lanes and job defaults, validated whole: every error names line and key.
+// The YAML file of pools, lanes, job defaults and the fleet, validated whole: every error names
+// line and key.
 #pragma once
 
 #include "schemas/config.hpp"
+#include "schemas/job.hpp"
 #include "schemas/result.hpp"
 
 #include <string>
@@ -13,12 +15,19 @@ namespace spillway {
 struct config_rules {
   /// A budget is given as a flag: every lane needs a price, and a bound on what one call may cost.
   bool budget_by_flag = false;
+  /// For a fleet's file: whether it is of use without pools.
+  bool pools_required = true;
 };
 
 /// All problems of the file as one usage failure, "name:line: key: problem" one a line.
 [[nodiscard]] result<run_config> parse_run_config(std::string_view text, std::string name,
                                                   config_rules = {});
 [[nodiscard]] result<run_config> load_run_config(const std::string& path, config_rules = {});
+
+/// The same file for a fleet: the section `kafka` is required.
+[[nodiscard]] result<fleet_config> parse_fleet_config(std::string_view text, std::string name,
+                                                      config_rules = {});
+[[nodiscard]] result<fleet_config> load_fleet_config(const std::string& path, config_rules = {});
 
 /// Why a lane can't run under a budget ("price: missing; ..."), as key and message; an empty key
 /// when it can.

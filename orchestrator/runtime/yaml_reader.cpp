@@ -75,6 +75,13 @@ yaml_kind yaml_map::kind(std::string_view key) const {
   return entry ? entry->value->kind : yaml_kind::absent;
 }
 
+std::vector<std::string> yaml_map::keys() const {
+  std::vector<std::string> out;
+  if (!node_) return out;
+  for (const auto& entry : node_->entries) out.push_back(entry.key);
+  return out;
+}
+
 void yaml_map::problem(std::string_view key, std::string message) {
   const auto* entry = node_ ? node_->find(key) : nullptr;
   tree_->add(entry ? entry->line : line_, path(key), std::move(message));

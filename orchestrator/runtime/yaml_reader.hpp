@@ -72,6 +72,8 @@ class yaml_map {
   [[nodiscard]] bool has(std::string_view key) const { return kind(key) != yaml_kind::absent; }
   /// For keys with several forms. Does not count as asking for the key.
   [[nodiscard]] yaml_kind kind(std::string_view key) const;
+  /// The keys as written, for mappings whose keys are data. Does not count as asking for them.
+  [[nodiscard]] std::vector<std::string> keys() const;
   /// Path of this mapping, and of a key in it.
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string path(std::string_view key) const;
