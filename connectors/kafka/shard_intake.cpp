@@ -2,15 +2,13 @@
 
 #include "connectors/files/checksum.hpp"
 #include "connectors/jsonl.hpp"
-#include "schemas/fleet_shard.pb.h"
+#include "connectors/kafka/fleet_codec_jobs.hpp"
 
 #include <algorithm>
 
 namespace spillway::kafka {
 namespace {
 
-constexpr std::uint32_t shard_version = 1;
-constexpr std::string_view packed_format = "shard/1";
 constexpr std::int64_t block_offsets = shard_prompts_max;
 
 std::int64_t block_of(std::int64_t offset) { return offset - offset % block_offsets; }
@@ -40,9 +38,9 @@ shard_intake::shard_intake(partition_id partition, std::string topic_name, job_l
       limits_(limits) {}
 
 void shard_intake::feed(stored_record r) {
-  const auto format = r.what.header("spillway-format");
+  const auto format = r.what.header(format_header);
   if (!format) return take_lines(std::move(r));
-  if (*format == packed_format) return take_packed(std::move(r));
+  if (*format == shard_format) return take_packed(std::move(r));
   auto message = "the record's format '" + std::string(*format) +
                  "' is not known here: it was written by a newer version; update the members";
   bury(std::move(r), "unknown_version", std::move(message));
@@ -62,36 +60,28 @@ void shard_intake::set_aside(stored_record&& r) {
 
 void shard_intake::take_packed(stored_record&& r) {
   flush();
-  fleet::v1::Shard shard;
-  if (!shard.ParseFromString(r.what.value))
-    return bury(std::move(r), "unparsable", "the record is not a Shard message");
-  if (shard.version() != shard_version)
-    return bury(std::move(r), "unknown_version",
-                "the shard has version " + std::to_string(shard.version()) +
-                    ", this member knows 1; update the members");
-  if (shard.has_envelope())
-    return bury(std::move(r), "encrypted", "the shard is encrypted, and no key is configured");
-  if (shard.job().empty()) return bury(std::move(r), "missing_job", "the shard names no job");
-  const auto lines = split_lines(shard.lines(), shard.first_line());
-  if (shard.count() == 0 || shard.count() > shard_prompts_max)
-    return bury(std::move(r), "too_large", "a shard holds 1 to 512 prompts");
-  if (shard.lines().size() > limits_.shard_bytes_max && shard.count() > 1)
+  auto parsed = decode_shard(r.what.value);
+  if (auto* fault = std::get_if<record_fault>(&parsed))
+    return bury(std::move(r), std::move(fault->code), std::move(fault->message));
+  auto& shard = std::get<shard_lines>(parsed);
+  if (shard.job.empty()) return bury(std::move(r), "missing_job", "the shard names no job");
+  if (shard.lines.size() > limits_.shard_bytes_max && shard.count > 1)
     return bury(std::move(r), "too_large",
                 "a shard of more than one prompt holds at most " +
                     std::to_string(limits_.shard_bytes_max) + " bytes");
-  if (lines.size() != shard.count() || crc_of(shard.lines()) != shard.crc())
-    return bury(std::move(r), "damaged", "count or checksum of the shard does not match its lines");
+  if (shard.count == 0 || split_lines(shard.lines, shard.first_line).size() != shard.count)
+    return bury(std::move(r), "damaged", "the shard's count does not match its lines");
   shard_of_job s;
-  s.job = shard.job();
-  s.submission = shard.submission();
+  s.job = std::move(shard.job);
+  s.submission = std::move(shard.submission);
   s.data.where.partition = partition_;
-  s.data.where.file = intern_(shard.file());
+  s.data.where.file = intern_(shard.file);
   s.data.where.offset = static_cast<std::uint64_t>(r.offset);
-  s.data.where.first_line = shard.first_line();
-  s.data.where.next_line = shard.next_line();
-  s.data.where.count = shard.count();
+  s.data.where.first_line = shard.first_line;
+  s.data.where.next_line = shard.next_line;
+  s.data.where.count = shard.count;
   s.data.where.ids_checked = true;
-  s.data.bytes = std::move(*shard.mutable_lines());
+  s.data.bytes = std::move(shard.lines);
   pad(s.data);
   const auto standing = jobs_(s.job);
   switch (judge(s, standing)) {
@@ -109,11 +99,11 @@ void shard_intake::take_packed(stored_record&& r) {
 }
 
 void shard_intake::take_lines(stored_record&& r) {
-  const auto job_header = r.what.header("job");
-  if (!job_header || job_header->empty())
+  const auto named = r.what.header(job_header);
+  if (!named || named->empty())
     return bury(std::move(r), "missing_job",
                 "the record has no header 'job' that names an open job");
-  const std::string job(*job_header);
+  const std::string job(*named);
   auto text = whole_lines(r.what.value);
   const auto lines = split_lines(text, 1);
   if (lines.empty()) {
@@ -254,9 +244,9 @@ result<shard_data> shard_intake::cut_again(const shard_descriptor& where,
   shard_data data;
   data.where = where;
   for (const auto& r : records) {
-    if (r.what.header("spillway-format") == packed_format) {
-      fleet::v1::Shard shard;
-      if (shard.ParseFromString(r.what.value)) data.bytes += shard.lines();
+    if (r.what.header(format_header) == shard_format) {
+      auto shard = decode_shard(r.what.value);
+      if (const auto* lines = std::get_if<shard_lines>(&shard)) data.bytes += lines->lines;
       continue;
     }
     const auto text = whole_lines(r.what.value);
