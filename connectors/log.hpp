@@ -8,11 +8,19 @@
 #include "schemas/totals.hpp"
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace spillway {
+
+/// What a log that learns of shards only as it reads them knows of one's prompts beforehand.
+struct shard_past {
+  shard_bits done;
+  std::vector<attempt_record> attempts;  ///< the last record of unfinished prompts
+  std::vector<position> held;            ///< not to be sent until the log reopens them
+};
 
 /// A shard as it was read. `bytes` ends with `read_padding` further readable bytes, for parsers.
 struct shard_data {
@@ -20,6 +28,7 @@ struct shard_data {
   std::string bytes;       ///< the lines, followed by the padding
   std::size_t size = 0;    ///< of the lines
   bool oversized = false;  ///< one line above the limit: `bytes` holds only its beginning
+  std::shared_ptr<const shard_past> past;  ///< on the first reading; absent: there is none
 };
 inline constexpr std::size_t read_padding = 64;
 
@@ -43,8 +52,9 @@ struct finished_prompt {
   row_kind kind = row_kind::answered;
   std::string row;
   job_number job;
-  std::string custom_id_token;  ///< JSON string token, or "null"
-  std::string pool, lane;       ///< of the last send; empty when there was none
+  std::string custom_id_token;    ///< JSON string token, or "null"
+  std::string pool, lane, model;  ///< of the last send; empty when there was none
+  std::string error_code;         ///< empty when answered
   token_usage usage;
   nano_usd charged;  ///< all it was charged, sends in doubt included
   std::uint32_t sends = 0, maybe_billed = 0;

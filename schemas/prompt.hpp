@@ -76,6 +76,7 @@ class shard_bits {
  public:
   [[nodiscard]] bool test(std::uint32_t i) const { return (words_[i / 64] >> (i % 64)) & 1; }
   void set(std::uint32_t i) { words_[i / 64] |= std::uint64_t{1} << (i % 64); }
+  void clear(std::uint32_t i) { words_[i / 64] &= ~(std::uint64_t{1} << (i % 64)); }
   [[nodiscard]] std::uint32_t count() const {
     std::uint32_t n = 0;
     for (const auto w : words_) n += static_cast<std::uint32_t>(__builtin_popcountll(w));

@@ -95,7 +95,7 @@ std::string encode(std::span<const attempt_record> attempts) {
   pb::Journal out;
   for (const auto& a : attempts) {
     auto& m = *out.add_attempts();
-    m.set_position(a.where.value());
+    m.set_position(a.where.local());
     m.set_file(a.file.value());
     m.set_line(a.line);
     m.set_in_flight(a.in_flight);

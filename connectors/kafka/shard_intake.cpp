@@ -30,11 +30,13 @@ std::string whole_lines(std::string_view text) {
 }  // namespace
 
 shard_intake::shard_intake(partition_id partition, std::string topic_name, job_lookup jobs,
-                           std::function<file_id(std::string_view)> intern, intake_limits limits)
+                           std::function<file_id(std::string_view)> intern,
+                           std::function<void(const shard_data&)> store, intake_limits limits)
     : partition_(partition),
       topic_name_(std::move(topic_name)),
       jobs_(std::move(jobs)),
       intern_(std::move(intern)),
+      store_(std::move(store)),
       limits_(limits) {}
 
 void shard_intake::feed(stored_record r) {
@@ -89,6 +91,7 @@ void shard_intake::take_packed(stored_record&& r) {
     case verdict::drop: seen_.push_back({r.offset, 0, false, s.job}); return;
     case verdict::wait:
       seen_.push_back({r.offset, s.data.where.count, false, s.job});
+      store_(s.data);
       s.data.bytes = {};
       waiting_[s.job].push_back(std::move(s));
       return;
@@ -197,16 +200,17 @@ shard_intake::verdict shard_intake::judge(const shard_of_job& s,
 
 void shard_intake::make_ready(shard_of_job&& s, job_number number) {
   s.data.where.job = number;
+  if (!s.data.bytes.empty()) store_(s.data);
   ready_bytes_ += s.data.bytes.size();
-  ready_.push_back(std::move(s.data));
+  ready_.push_back({std::move(s.data), std::move(s.job)});
 }
 
-std::optional<shard_data> shard_intake::next() {
+std::optional<shard_intake::ready_shard> shard_intake::next() {
   if (ready_.empty()) return std::nullopt;
-  auto data = std::move(ready_.front());
+  auto shard = std::move(ready_.front());
   ready_.pop_front();
-  ready_bytes_ -= data.bytes.size();
-  return data;
+  ready_bytes_ -= shard.data.bytes.size();
+  return shard;
 }
 
 void shard_intake::jobs_changed() {
@@ -231,11 +235,14 @@ void shard_intake::jobs_changed() {
   }
 }
 
-void shard_intake::give_up_unknown() {
+void shard_intake::give_up_unknown(std::int64_t offset) {
   auto left = std::exchange(undecided_, {});
   for (auto& r : left) {
-    bury(std::move(r), "unknown_job",
-         "no job of that name is open or submitted: open it first, then requeue this letter");
+    if (r.offset >= offset)
+      undecided_.push_back(std::move(r));
+    else
+      bury(std::move(r), "unknown_job",
+           "no job of that name is open or submitted: open it first, then requeue this letter");
   }
 }
 

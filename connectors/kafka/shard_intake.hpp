@@ -55,8 +55,10 @@ struct intake_limits {
 /// of one job within a block of 512 offsets becomes one shard.
 class shard_intake {
  public:
+  /// `store` keeps the lines of a shard for later readings; called once for each.
   shard_intake(partition_id, std::string topic_name, job_lookup,
-               std::function<file_id(std::string_view)> intern, intake_limits);
+               std::function<file_id(std::string_view)> intern,
+               std::function<void(const shard_data&)> store, intake_limits);
 
   void feed(stored_record);
   /// Closes the run of line records that is being gathered: nothing more is there at the moment.
@@ -65,12 +67,17 @@ class shard_intake {
   void jobs_changed();
   /// True while records wait for a job that nobody has heard of.
   [[nodiscard]] bool undecided() const { return !undecided_.empty(); }
-  /// `jobs` was read to an end that lies behind the arrival of everything that waits: what is
-  /// unknown now stays so.
-  void give_up_unknown();
+  /// `jobs` was read to an end that lies behind the arrival of the records below `offset`: what is
+  /// unknown of them now stays so.
+  void give_up_unknown(std::int64_t offset);
 
-  /// The next shard, without id. Its bytes are empty if it waited for its job: read it again.
-  [[nodiscard]] std::optional<shard_data> next();
+  /// The next shard, without id, and the name of its job. Its bytes are empty if it waited for its
+  /// job: read it again.
+  struct ready_shard {
+    shard_data data;
+    std::string job;
+  };
+  [[nodiscard]] std::optional<ready_shard> next();
   [[nodiscard]] bool ready() const { return !ready_.empty(); }
   [[nodiscard]] std::size_t ready_bytes() const { return ready_bytes_; }
   [[nodiscard]] std::vector<dead_record> take_dead() { return std::exchange(dead_, {}); }
@@ -101,12 +108,13 @@ class shard_intake {
   std::string topic_name_;
   job_lookup jobs_;
   std::function<file_id(std::string_view)> intern_;
+  std::function<void(const shard_data&)> store_;
   intake_limits limits_;
   std::optional<shard_of_job> run_;  ///< of line records, being gathered
   job_number run_job_;
   std::deque<stored_record> undecided_;
   std::map<std::string, std::vector<shard_of_job>, std::less<>> waiting_;  ///< without their bytes
-  std::deque<shard_data> ready_;
+  std::deque<ready_shard> ready_;
   std::size_t ready_bytes_ = 0;
   std::vector<dead_record> dead_;
   std::vector<seen_record> seen_;

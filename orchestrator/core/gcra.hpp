@@ -36,6 +36,20 @@ class gcra {
   void follow(std::int64_t per_minute) {
     per_minute_ = std::clamp<std::int64_t>(per_minute, 1, configured_);
   }
+  /// Another rate from now on. What was taken stays owed in units, and what a larger rate adds
+  /// starts empty: no change ever makes more available at once.
+  void change(std::int64_t per_minute, time_point now) {
+    const auto burst_units = [&](std::int64_t rate) {
+      return static_cast<wide_int>(burst_.count()) * rate;
+    };
+    const auto owed = static_cast<wide_int>((paid_until_ - now).count()) * per_minute_;
+    // Both in units x ns / min: what is owed, and what is free of the burst.
+    const auto free = burst_units(per_minute_) - std::max<wide_int>(0, owed);
+    const auto still_owed = std::max(std::max<wide_int>(0, owed), burst_units(per_minute) - free);
+    configured_ = per_minute_ = per_minute;
+    paid_until_ =
+        now + duration(static_cast<std::int64_t>((still_owed + per_minute - 1) / per_minute));
+  }
   [[nodiscard]] std::int64_t per_minute() const { return per_minute_; }
 
  private:

@@ -8,7 +8,8 @@
 
 namespace spillway {
 
-/// Maps 64-bit hashes to the position that came first. Equal hashes of different ids are told apart
+/// Maps 64-bit hashes to the position that came first, of one partition: candidates come as if of
+/// partition 0. Equal hashes of different ids are told apart
 /// by the caller, who can read the earlier line again: `find` yields every candidate.
 /// 256 open-addressing tables that grow one by one, so that growing never needs twice the memory.
 class id_index {
@@ -16,7 +17,7 @@ class id_index {
   void insert(std::uint64_t hash, position where) {
     auto& t = tables_[hash >> 56];
     if ((t.used + 1) * 8 > t.slots.size() * 7) grow(t);
-    put(t, hash, where.value());
+    put(t, hash, where.local());
     ++t.used;
   }
 

@@ -1,5 +1,7 @@
 #include "orchestrator/core/lane.hpp"
 
+#include "orchestrator/core/tally.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -30,26 +32,65 @@ duration doubled(duration first, duration max, int times) {
 
 }  // namespace
 
-lane::lane(lane_setup setup, time_point now)
-    : setup_(std::move(setup)), recent_requests_(now), recent_tokens_(now) {
-  const auto& quota = setup_.config.quota;
-  const auto burst = setup_.sliced ? burst_sliced : burst_normal;
-  if (quota.rpm) requests_.emplace(paced_share(*quota.rpm), burst, now);
-  if (quota.tpm) tokens_.emplace(paced_share(quota.tpm->count()), burst, now);
-  if (quota.concurrency) setup_.slots = std::min(setup_.slots, usable_share(*quota.concurrency));
-  setup_.slots = std::max<std::int64_t>(1, setup_.slots);
+lane::lane(lane_setup setup, time_point now, const quota_share& share)
+    : setup_(std::move(setup)), share_(share), recent_requests_(now), recent_tokens_(now) {
+  apply_quota(now);
 }
 
-std::int64_t lane::usable_share(std::int64_t quota) const {
+void lane::change(lane_setup setup, const quota_share& share, time_point now) {
+  setup_ = std::move(setup);
+  share_ = share;
+  apply_quota(now);
+}
+
+void lane::apply_quota(time_point now) {
+  const auto& quota = setup_.config.quota;
+  const auto burst = setup_.sliced ? burst_sliced : burst_normal;
+  const bool had_none = unusable_;
+  unusable_ = false;
+  const auto part_of = [&](std::int64_t total) {
+    const auto part = our_part(total);
+    unusable_ = unusable_ || part == 0;
+    return part;
+  };
+  const auto limit = [&](std::optional<gcra>& limiter, std::optional<std::int64_t> total,
+                         std::optional<std::int64_t> told) {
+    if (!total) return limiter.reset();
+    const auto rate = paced(part_of(*total));
+    if (rate == 0) return;
+    if (!limiter)
+      limiter.emplace(rate, burst, now);
+    else
+      limiter->change(rate, now);
+    if (had_none) limiter->hold(now);  // without a share nothing was earned
+    if (told) limiter->follow(paced(our_part(*told)));
+  };
+  limit(requests_, quota.rpm, told_requests_);
+  limit(tokens_, quota.tpm ? std::optional(quota.tpm->count()) : std::nullopt, told_tokens_);
+  slots_ = std::max<std::int64_t>(1, setup_.slots);
+  if (quota.concurrency) slots_ = std::min(slots_, part_of(*quota.concurrency));
+  day_requests_.reset();
+  if (quota.rpd) day_requests_ = part_of(*quota.rpd);
+  day_money_.reset();
+  if (quota.usd_per_day) {
+    day_money_ = nano_usd(share_.of(quota.usd_per_day->count()));
+    unusable_ = unusable_ || (*day_money_ == nano_usd{} && *quota.usd_per_day > nano_usd{});
+  }
+}
+
+std::int64_t lane::usable(std::int64_t quota) const {
   const double share = 1.0 - setup_.config.quota.headroom;
   return std::max<std::int64_t>(
       1, static_cast<std::int64_t>(std::floor(static_cast<double>(quota) * share + 1e-9)));
 }
 
-std::int64_t lane::paced_share(std::int64_t quota) const {
+std::int64_t lane::our_part(std::int64_t quota) const { return share_.of(usable(quota)); }
+
+std::int64_t lane::paced(std::int64_t part) const {
+  if (part == 0) return 0;
   const double share = setup_.sliced ? sliced_share : 1.0;
   return std::max<std::int64_t>(
-      1, static_cast<std::int64_t>(std::floor(static_cast<double>(usable_share(quota)) * share)));
+      1, static_cast<std::int64_t>(std::floor(static_cast<double>(part) * share)));
 }
 
 call_cost lane::cost_for(const prompt_size& size) const {
@@ -65,25 +106,27 @@ call_cost lane::cost_for(const prompt_size& size) const {
 }
 
 std::int64_t lane::ready_allowance(const call_cost& cost) const {
+  // The transport knows only the whole lane's concurrency: it would run them at once.
+  if (setup_.config.quota.concurrency && share_.owned.size() < share_.partitions) return 0;
   double per_s = 1e18;
   if (requests_) per_s = static_cast<double>(requests_->per_minute()) / 60.0;
   if (tokens_)
     per_s = std::min(per_s, static_cast<double>(tokens_->per_minute()) / 60.0 /
                                 static_cast<double>(std::max<std::int64_t>(1, cost.rate.count())));
   return static_cast<std::int64_t>(
-      std::min(static_cast<double>(setup_.slots), per_s * ready_ahead_s));
+      std::min(static_cast<double>(slots_), per_s * ready_ahead_s));
 }
 
 refusal lane::check(time_point now, const call_cost& cost) const {
+  if (unusable_) return refusal::no_share;
   if (!breaker_.allows(now)) return refusal::down;
   if (now < held_until_) return refusal::held;
-  if (outstanding_ >= setup_.slots + ready_allowance(cost)) return refusal::slots;
-  const auto& quota = setup_.config.quota;
+  if (outstanding_ >= slots_ + ready_allowance(cost)) return refusal::slots;
   const bool same_day = totals_.day == utc_day(now);
-  if (quota.rpd && (same_day ? totals_.day_requests : 0) >= usable_share(*quota.rpd))
+  if (day_requests_ && (same_day ? totals_.day_requests : 0) >= *day_requests_)
     return refusal::day;
-  if (quota.usd_per_day &&
-      (same_day ? totals_.day_spend : nano_usd{}) + reserved_ + cost.reserve > *quota.usd_per_day)
+  if (day_money_ &&
+      (same_day ? totals_.day_spend : nano_usd{}) + reserved_ + cost.reserve > *day_money_)
     return refusal::day;
   if (requests_ && !requests_->allows(now, now < slow_until_ ? 2 : 1)) return refusal::requests;
   if (tokens_ && !tokens_->allows(now, cost.rate.count())) return refusal::token_rate;
@@ -93,7 +136,8 @@ refusal lane::check(time_point now, const call_cost& cost) const {
 time_point lane::ready_at(time_point now, const call_cost& cost) const {
   switch (check(now, cost)) {
     case refusal::none: return now;
-    case refusal::slots: return time_never;
+    case refusal::slots:
+    case refusal::no_share: return time_never;
     case refusal::day: return next_day(now);
     case refusal::down: return breaker_.ready_at(now);
     default: break;
@@ -104,21 +148,11 @@ time_point lane::ready_at(time_point now, const call_cost& cost) const {
   return at;
 }
 
-void lane::roll_day(time_point now) {
-  const auto day = utc_day(now);
-  if (totals_.day == day) return;
-  totals_.day = day;
-  totals_.day_requests = 0;
-  totals_.day_spend = {};
-}
-
 void lane::take(time_point now, const call_cost& cost) {
-  roll_day(now);
   breaker_.sent(now);
   ++outstanding_;
   reserved_ += cost.reserve;
-  ++totals_.calls;
-  ++totals_.day_requests;
+  tally_send(totals_, now);
   if (requests_) requests_->take(now, now < slow_until_ ? 2 : 1);
   if (tokens_) tokens_->take(now, cost.rate.count() * (now < slow_until_ ? 2 : 1));
   recent_requests_.add(now, 1);
@@ -127,14 +161,12 @@ void lane::take(time_point now, const call_cost& cost) {
 
 nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size& size,
                         const outcome& out, duration latency) {
-  roll_day(now);
   --outstanding_;
   reserved_ -= cost.reserve;
   read_headers(now, out);
 
   if (out.never_sent()) {
-    --totals_.calls;
-    totals_.day_requests = std::max<std::int64_t>(0, totals_.day_requests - 1);
+    tally_end(totals_, now, out, {}, latency);
     if (requests_) requests_->give_back(1);
     if (tokens_) tokens_->give_back(cost.rate.count());
     breaker_.returned(now);
@@ -146,12 +178,7 @@ nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size
     charge = billed(out.usage, *setup_.config.price);
   else if (out.in_doubt || out.kind == outcome_kind::answered)
     charge = cost.reserve;
-  totals_.settled += charge;
-  totals_.day_spend += charge;
-  if (out.in_doubt) ++totals_.maybe_billed;
-
-  if (out.status == 429) ++totals_.refused_429;
-  if (out.unhealthy) ++totals_.failed;
+  tally_end(totals_, now, out, charge, latency);
   if (out.unhealthy)
     reason_ = out.error_code + (out.error_message.empty() ? "" : ": " + out.error_message);
   if (out.kind == outcome_kind::lane_down) {
@@ -170,19 +197,14 @@ nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size
     }
   }
   if (out.usage.known) {
-    totals_.input += out.usage.input;
-    totals_.cached += out.usage.cached;
-    totals_.output += out.usage.output;
     if (tokens_)  // the provider's own count, now that input and output are known
       tokens_->give_back(
           cost.rate.count() -
           setup_.rate_charge(out.usage.input, size.max_output, out.usage.output).count());
     learn(size, out);
   }
-  if (out.kind == outcome_kind::answered) {
-    totals_.latency.add(latency);
+  if (out.kind == outcome_kind::answered)
     latency_ = latency_ ? *latency_ + (latency - *latency_) / 16 : latency;
-  }
   return charge;
 }
 
@@ -215,10 +237,14 @@ void lane::stop(time_point now, down_cause cause, const std::string& reason) {
 }
 
 void lane::read_headers(time_point now, const outcome& out) {
-  const auto apply = [&](std::optional<gcra>& limiter, const rate_reading& r, std::int64_t need) {
+  const auto apply = [&](std::optional<gcra>& limiter, std::optional<std::int64_t>& told,
+                         const rate_reading& r, std::int64_t need) {
     if (!r.limit || !r.remaining || *r.limit <= 0) return;
     // A longer reset belongs to a quota of a day, not of a minute.
-    if (limiter && r.reset && *r.reset <= 60s) limiter->follow(paced_share(*r.limit));
+    if (limiter && r.reset && *r.reset <= 60s) {
+      told = *r.limit;
+      limiter->follow(paced(our_part(*r.limit)));
+    }
     const auto left_alone = static_cast<std::int64_t>(
         std::ceil(static_cast<double>(*r.limit) * setup_.config.quota.headroom - 1e-9));
     const auto ours = *r.remaining - left_alone;
@@ -233,8 +259,8 @@ void lane::read_headers(time_point now, const outcome& out) {
     else
       held_until_ = std::max(held_until_, now + std::min(wait, reset));
   };
-  apply(requests_, out.requests, 1);
-  apply(tokens_, out.tokens_rate, 1);
+  apply(requests_, told_requests_, out.requests, 1);
+  apply(tokens_, told_tokens_, out.tokens_rate, 1);
 }
 
 std::optional<double> lane::typical_cost(tokens input, tokens output) const {
@@ -254,7 +280,7 @@ lane::condition lane::describe(time_point now) const {
   c.down = down_;
   c.outstanding = outstanding_;
   if (c.blocked != refusal::none || c.health != breaker::state::closed) {
-    c.reason = reason_;
+    c.reason = unusable_ ? "no part of its quota belongs to this process" : reason_;
     c.until = ready_at(now, one);
   }
   const auto share = [&](const recent_sum& used, const std::optional<gcra>& limiter) {

@@ -4,6 +4,7 @@
 #include "orchestrator/core/breaker.hpp"
 #include "orchestrator/core/gcra.hpp"
 #include "orchestrator/core/money.hpp"
+#include "orchestrator/core/quota_share.hpp"
 #include "orchestrator/core/recent.hpp"
 #include "schemas/config.hpp"
 #include "schemas/outcome.hpp"
@@ -33,14 +34,19 @@ struct call_cost {
   nano_usd reserve;  ///< worst case
 };
 
-enum class refusal { none, down, held, slots, requests, token_rate, day };
+enum class refusal { none, down, held, slots, requests, token_rate, day, no_share };
 
 /// State of a lane. Time is passed in; not thread-safe.
 class lane {
  public:
-  lane(lane_setup setup, time_point now);
+  lane(lane_setup setup, time_point now, const quota_share& share = {});
+
+  /// Another configuration or share of it. What is owed, learned, open and broken stays.
+  void change(lane_setup setup, const quota_share& share, time_point now);
 
   [[nodiscard]] const lane_setup& setup() const { return setup_; }
+  /// Calls at once: this process' part of the lane's concurrency.
+  [[nodiscard]] std::int64_t slots() const { return slots_; }
   [[nodiscard]] call_cost cost_for(const prompt_size&) const;
 
   /// Why a call of this cost can't go now; `none` when it can.
@@ -49,7 +55,7 @@ class lane {
   [[nodiscard]] time_point ready_at(time_point now, const call_cost&) const;
   /// True if the call's worst case is more than the lane may spend in a whole day.
   [[nodiscard]] bool never_fits(const call_cost& cost) const {
-    return setup_.config.quota.usd_per_day && cost.reserve > *setup_.config.quota.usd_per_day;
+    return day_money_ && cost.reserve > *day_money_;
   }
   /// Takes the permits that `check` allowed.
   void take(time_point now, const call_cost&);
@@ -84,16 +90,24 @@ class lane {
   [[nodiscard]] const lane_totals& totals() const { return totals_; }
 
  private:
-  void roll_day(time_point now);
+  void apply_quota(time_point now);
   void read_headers(time_point now, const outcome&);
   void learn(const prompt_size&, const outcome&);
   void hold_after_refusal(time_point now, const outcome&);
   [[nodiscard]] std::int64_t ready_allowance(const call_cost&) const;
-  /// Of a quota: what is not left to others, and of that what even pacing may use.
-  [[nodiscard]] std::int64_t usable_share(std::int64_t quota) const;
-  [[nodiscard]] std::int64_t paced_share(std::int64_t quota) const;
+  /// Of a quota: what is not left to others, of that our part, and of that what even pacing may
+  /// use. Zero only where no part is ours.
+  [[nodiscard]] std::int64_t usable(std::int64_t quota) const;
+  [[nodiscard]] std::int64_t our_part(std::int64_t quota) const;
+  [[nodiscard]] std::int64_t paced(std::int64_t part) const;
 
   lane_setup setup_;
+  quota_share share_;
+  bool unusable_ = false;  ///< no part of some quota is ours
+  std::int64_t slots_ = 1;
+  std::optional<std::int64_t> day_requests_;
+  std::optional<nano_usd> day_money_;
+  std::optional<std::int64_t> told_requests_, told_tokens_;  ///< limits the provider named last
   std::optional<gcra> requests_, tokens_;
   breaker breaker_;
   down_cause down_ = down_cause::none;

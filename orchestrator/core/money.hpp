@@ -27,6 +27,7 @@ struct prompt_size {
 class budget {
  public:
   explicit budget(std::optional<nano_usd> cap = {}) : cap_(cap) {}
+  void set_cap(std::optional<nano_usd> cap) { cap_ = cap; }
   [[nodiscard]] bool fits(nano_usd worst) const {
     return !cap_ || settled_ + reserved_ + worst <= *cap_;
   }

@@ -1,11 +1,12 @@
 #include "orchestrator/core/retry.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace spillway {
 
 double hashed_unit(std::uint64_t seed, position where, std::uint32_t attempt) {
-  std::uint64_t x = seed ^ (std::uint64_t{where.value()} << 32 | attempt);
+  std::uint64_t x = seed ^ std::rotl(where.value(), 32) ^ attempt;
   x += 0x9E3779B97F4A7C15ull;  // splitmix64
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
   x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;

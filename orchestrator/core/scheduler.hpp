@@ -4,13 +4,15 @@
 
 #include "orchestrator/core/classes.hpp"
 #include "orchestrator/core/lane.hpp"
+#include "orchestrator/core/quota_share.hpp"
 #include "orchestrator/core/stripes.hpp"
 #include "schemas/attempt.hpp"
 #include "schemas/config.hpp"
 #include "schemas/outcome.hpp"
 #include "schemas/prompt.hpp"
 
-#include <bitset>
+#include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -26,12 +28,14 @@ struct active_prompt {
   call_id call;           ///< of the open send
   time_point ready_at{};  ///< between two sends: not before
   bool open = false;      ///< a permit is taken and the call has not ended
-  std::uint32_t sends = 0, attempts = 0, maybe_billed = 0;
+  bool settled = false;   ///< finished elsewhere meanwhile: the open call only costs
+  std::uint32_t sends = 0, attempts = 0, maybe_billed = 0, deaths = 0;
   nano_usd charged;                      ///< for ended sends, in doubt or failed after being billed
   call_cost cost;                        ///< of the open send
   std::vector<lane_id> unfit;            ///< lanes that can't serve this prompt
   std::optional<time_point> down_since;  ///< all its other lanes are
   std::string error_code, error_message;  ///< of the last ended send
+  work_queue* queue = nullptr;            ///< where it came from
 
   [[nodiscard]] prompt_size size() const {
     return {static_cast<std::int64_t>(what.body.length), what.images, what.choices,
@@ -46,18 +50,25 @@ struct call_ended {
   time_point sent_at{}, done_at{};
 };
 
-/// A shard's prompts, read and parsed. `first_reading`: its prompts are not queued yet (else it was
-/// asked for by `load`).
+/// Why a shard was read.
+enum class reading {
+  first,     ///< its prompts are not queued yet
+  load,      ///< it was asked for by `tick_actions::load`
+  reopened,  ///< some of its prompts, to be queued again
+};
+
+/// A shard's prompts, read and parsed.
 struct shard_loaded {
   shard_id shard;
-  bool first_reading = false;
-  std::vector<prompt> prompts;  ///< sendable and not done, in order
+  reading why = reading::load;
+  std::vector<prompt> prompts;  ///< sendable and not done, in order; of one job
+  partition_id partition;
 };
 
 struct tick_events {
   std::vector<call_ended> calls;
   std::vector<shard_loaded> shards;
-  bool input_read = false;  ///< no further first readings will come
+  bool input_read = false;  ///< no further first readings will come, of any partition
   bool drain = false;       ///< send nothing more
 };
 
@@ -74,6 +85,17 @@ struct finish_action {
   spillway::outcome outcome;  ///< kind answered, or what made it fail for good
   nano_usd cost;              ///< all it was charged
   time_point sent_at{}, done_at{};
+  owner_id owner;
+};
+
+/// A send that ended without a result; the prompt goes on later.
+struct ended_send : attempt_record {
+  owner_id owner;
+};
+
+struct shard_place {
+  partition_id partition;
+  shard_id shard;
 };
 
 enum class stop_cause { none, finished, budget, error_rate, stalled, drained };
@@ -81,17 +103,28 @@ enum class stop_cause { none, finished, budget, error_rate, stalled, drained };
 struct tick_actions {
   std::vector<send_action> sends;
   std::vector<finish_action> finishes;
-  std::vector<attempt_record> ended;   ///< sends that ended without a result, and go on later
-  std::vector<shard_id> load;          ///< shards to read again
+  std::vector<ended_send> ended;
+  std::vector<shard_place> load;       ///< shards to read again
   stop_cause stop = stop_cause::none;  ///< nothing is in flight any more and nothing will be sent
   std::string stop_reason;
   time_point wake = time_never;  ///< call again by then, even without events
 };
 
 struct scheduler_settings {
-  job_config job;
   std::uint64_t seed = 0;
   std::size_t window_bytes = 128u << 20;  ///< prompt bodies kept in memory
+  /// A job that can't go on stops the process; else its lanes are probed for ever.
+  bool gives_up = true;
+};
+
+/// Finished without a send of ours: what a former owner's call came to.
+struct settled_send {
+  position where;
+  job_number job;
+  bool answered = true;
+  nano_usd charged;  ///< all the prompt was charged
+  std::string pool, lane;
+  token_usage usage;
 };
 
 struct scheduler_counts {
@@ -99,110 +132,191 @@ struct scheduler_counts {
   std::int64_t waiting = 0;    ///< between two sends
 };
 
+/// Where a job stands, and why.
+struct job_standing {
+  job_condition condition = job_condition::running;
+  std::string reason;  ///< empty while it runs
+};
+
 class scheduler {
  public:
-  /// `lanes` in lane_id order. `history` holds the unfinished prompts' records of earlier runs.
-  scheduler(scheduler_settings, std::vector<lane_setup> lanes, std::span<const named_totals> totals,
-            std::span<const attempt_record> history, time_point now);
+  /// `lanes` get lane_ids in their order.
+  scheduler(scheduler_settings, std::vector<lane_setup> lanes, time_point now);
+  ~scheduler();
 
-  /// The class of prompts with this model and endpoint; none when no lane may take them.
-  [[nodiscard]] std::optional<class_id> class_for(std::string_view model, endpoint_kind) const;
+  // Jobs, lanes and partitions come and go between ticks.
+
+  void put_job(job_number, job_setup);
+  /// A job without queued, waiting or open prompts.
+  void drop_job(job_number);
+  /// Lanes are known by pool and name. Those that stay keep their id and state; those that are
+  /// gone take nothing more.
+  void set_lanes(std::vector<lane_setup>, time_point now);
+  void set_share(quota_share, time_point now);
+  /// `history` are the last records of unfinished prompts, those `in_flight` being held: not sent
+  /// before they are reopened.
+  void attach(partition_id, owner_id, std::span<const job_totals>,
+              std::span<const attempt_record> history, std::span<const position> held);
+  void suspend(partition_id);
+  void resume(partition_id);
+  /// Forgets what waits; open calls end with actions of the old owner.
+  void detach(partition_id);
+  /// After `detach`: no action of it will come, open calls only give back their permits.
+  void forget(owner_id);
+  [[nodiscard]] std::int64_t open_calls(owner_id) const;
+
+  /// The prompt is done; an open call of its own only costs.
+  void settle(const settled_send&, time_point now);
+  /// To be sent after all, from this record on; its body comes as `reading::reopened`, or with the
+  /// first reading of its shard. In doubt, the record's reservation becomes a charge; returns the
+  /// record as it stands then.
+  attempt_record reopen(attempt_record, bool in_doubt, time_point now);
+
+  /// The class of a job's prompts with this model and endpoint; none when no lane may take them.
+  [[nodiscard]] std::optional<class_id> class_for(job_number, std::string_view model,
+                                                  endpoint_kind) const;
   /// True if some lane offers the model, whatever its residency.
   [[nodiscard]] bool offers(std::string_view model) const;
+  /// All models that lanes offer.
+  [[nodiscard]] std::vector<std::string> models() const;
 
   [[nodiscard]] tick_actions tick(time_point now, tick_events, stripe_runner&);
 
-  [[nodiscard]] const lane& lane_at(lane_id id) const { return lanes_[id.value()]; }
+  [[nodiscard]] const lane& lane_at(lane_id id) const { return *lanes_[id.value()].state; }
+  /// False for a lane that is not configured any more.
+  [[nodiscard]] bool configured(lane_id id) const { return !lanes_[id.value()].gone; }
   [[nodiscard]] std::size_t lane_count() const { return lanes_.size(); }
-  [[nodiscard]] const budget& money() const { return money_; }
+  [[nodiscard]] std::optional<lane_id> find_lane(std::string_view pool,
+                                                 std::string_view lane) const;
+  /// A job's books on a partition; null before anything happened there.
+  [[nodiscard]] const account* books(owner_id, job_number) const;
+  /// Totals of the partition that changed since they were last asked for.
+  void take_changed_totals(owner_id, std::vector<job_totals>& out);
+  [[nodiscard]] job_standing standing(job_number) const;
+  [[nodiscard]] const job_setup* job(job_number) const;
   [[nodiscard]] scheduler_counts counts() const;
-  /// What earlier runs left of a prompt that is unfinished; null for one without a past.
+  /// What earlier owners left of a prompt that is unfinished; null for one without a past.
   [[nodiscard]] const attempt_record* history_of(position) const;
   /// The ledger's record of a prompt as it stands.
   [[nodiscard]] attempt_record record_of(const active_prompt&, time_point now) const;
 
  private:
   struct stripe {
-    std::unordered_map<std::uint32_t, active_prompt> active;
+    std::unordered_map<position, active_prompt> active;
     std::vector<std::size_t> todo;  ///< of this phase: indices of its events or grants
     std::vector<finish_action> finishes;
-    std::vector<attempt_record> ended;
-    std::int64_t to_waiting = 0;
-    std::size_t bytes = 0;  ///< of active prompts
+    std::vector<ended_send> ended;
+    std::vector<active_prompt*> to_waiting;
   };
-  struct class_state {
-    class_queue queue;
-    std::vector<lane_id> ranked;           ///< allowed by residency, best first
-    std::optional<time_point> down_since;  ///< all its lanes are; none of them took a prompt since
-    double input_mean = 500, output_mean = 200;
+  struct lane_entry {
+    std::unique_ptr<lane> state;
+    bool gone = false;
+    job_state* wanted_by = nullptr;  ///< of this tick: the first in turn that it has no permit for
   };
-  /// Where the granting of one tick stands in a class.
-  struct cursor {
-    class_id cls;
-    std::vector<std::uint32_t> ready;  ///< waiting prompts whose time has come, in order
-    std::size_t next_ready = 0;
-    bool more_ready = false;                        ///< others are looked at in the next tick
-    std::array<std::size_t, stripe_count> taken{};  ///< of each stripe's fresh prompts
-    bool done = false;
+  struct late_call {
+    active_prompt prompt;
+    partition_state* home = nullptr;  ///< null: nobody waits for it
   };
   struct grant {
     position where;
-    class_id cls;
     bool fresh = false;
     lane_id lane;
     call_cost cost;
     call_id call;
+    prompt what;  ///< of a fresh one
+    work_queue* queue = nullptr;
   };
   enum class choice { granted, blocked, too_dear };
 
-  void take_shard(shard_loaded&&, tick_actions&);
-  void queue_first_reading(class_state&, shard_id, std::vector<prompt>&&);
-  void queue_loaded(class_state&, shard_id, std::vector<prompt>&&);
-  void put_fresh(class_state&, prompt&&);
-  bool hold_in_doubt(prompt&, tick_actions&);
-  void retire(time_point now, std::vector<call_ended>&&, stripe_runner&, tick_actions&);
-  void retire_one(time_point now, stripe&, call_ended&&, nano_usd charge);
-  void note_final(bool failed);
-  [[nodiscard]] bool has_lane_left(const active_prompt&) const;
+  // scheduler_jobs.cpp: jobs, lanes, partitions, and how jobs stand.
+  [[nodiscard]] bool may_use(const job_setup&, const lane_entry&) const;
+  void rank(class_state&);
   void rank_lanes(time_point now);
+  class_state& class_of(job_state&, class_id);
+  account& books_of(partition_state&, job_state&);
+  void set_cap(partition_state&, job_state&, account&);
+  void release(partition_state&);
+  void let_go(active_prompt&&, partition_state&);
+  [[nodiscard]] partition_state* home_of(partition_id) const;
+  void note_standings(time_point now);
+  void decide_stop(tick_actions&);
+  [[nodiscard]] std::string reason_for(const job_state&, job_condition) const;
+
+  // scheduler_queues.cpp: prompts on their way into and out of the queues.
+  work_queue& queue_for(partition_state&, job_state&, class_id);
+  void list(work_queue&);
+  void unlist(work_queue&);
+  void relist(work_queue&);
+  void touch(work_queue&);
+  void take_shard(shard_loaded&&, tick_actions&);
+  void queue_new(work_queue&, shard_id, std::vector<prompt>&&);
+  void queue_loaded(work_queue&, shard_id, std::vector<prompt>&&);
+  void put_fresh(work_queue&, prompt&&);
+  [[nodiscard]] bool room_for(const work_queue&, std::size_t bytes) const;
+  bool refuse(partition_state&, prompt&, tick_actions&);
+  void finish_unsent(partition_state&, prompt&&, const char* code, std::string message,
+                     tick_actions&);
+  void cancel_queued(tick_actions&);
+  bool cancel_some(work_queue&, std::size_t& left, tick_actions&);
+  bool withdraw(partition_state&, position);
+  void request_loads(tick_actions&);
+  void request_loads_of(work_queue&, tick_actions&);
+
+  // scheduler_retire.cpp: what ended calls change.
+  void retire(time_point now, std::vector<call_ended>&&, stripe_runner&, tick_actions&);
+  nano_usd end_call(time_point now, active_prompt&, partition_state*, const call_ended&);
+  void retire_one(time_point now, stripe&, call_ended&&, nano_usd charge);
+  void retire_late(time_point now, late_call&&, call_ended&&, tick_actions&);
+  void collect(stripe&, tick_actions&);
+  void note_finish(partition_state&, const finish_action&);
+  void note_final(job_state&, bool failed);
+  void drop_active(active_prompt&);
+  [[nodiscard]] bool has_lane_left(const active_prompt&) const;
+
+  // scheduler_grants.cpp: which prompts go now, and through which lane.
   std::vector<grant> grant_permits(time_point now, tick_actions&);
-  cursor cursor_for(time_point now, class_id);
-  bool grant_next(time_point now, cursor&, std::vector<grant>&, tick_actions&);
-  choice choose_lane(time_point now, const class_state&, const prompt_size&,
+  std::vector<job_state*> jobs_in_turn(time_point now);
+  bool grant_of_job(time_point now, job_state&, std::vector<grant>&, tick_actions&);
+  bool grant_of_class(time_point now, class_state&, std::vector<grant>&, tick_actions&);
+  choice grant_of_queue(time_point now, work_queue&, std::vector<grant>&, tick_actions&);
+  choice grant_retry(time_point now, work_queue&, std::vector<grant>&, tick_actions&);
+  void look_at_retries(time_point now, work_queue&);
+  choice choose_lane(time_point now, work_queue&, const prompt_size&,
                      const std::vector<lane_id>& unfit, std::optional<time_point>& down_since,
                      grant&, tick_actions&);
+  void take_permit(time_point now, work_queue&, lane_id, const call_cost&, grant&);
   [[nodiscard]] bool any_lane_open(time_point now, const class_state&) const;
+  void wake_for_retries(time_point now, tick_actions&);
   void start_calls(std::vector<grant>&, stripe_runner&, tick_actions&);
-  const active_prompt* start_call(const grant&);
-  void request_loads(tick_actions&);
+  const active_prompt* start_call(grant&);
   [[nodiscard]] bool stalled(time_point now, const class_state&) const;
   void note_blocked(time_point now, std::optional<time_point>& down_since, bool usable,
-                    const class_state&, tick_actions&);
-  void decide_stop(tick_actions&);
-  [[nodiscard]] bool pending(const class_state&) const;
+                    class_state&, tick_actions&);
 
   scheduler_settings settings_;
-  std::vector<lane> lanes_;
-  std::vector<class_state> classes_;
-  using per_endpoint = std::array<std::optional<class_id>, endpoint_kinds>;
-  std::unordered_map<std::string, per_endpoint> class_index_;
+  quota_share share_;
+  std::vector<lane_entry> lanes_;
+  std::vector<std::string> models_;  ///< by class_id / endpoint_kinds
+  std::unordered_map<std::string, std::uint32_t> model_index_;
+  std::map<job_number, std::unique_ptr<job_state>> jobs_;
+  std::map<partition_id, partition_state*> homes_;  ///< attached
+  std::map<owner_id, std::unique_ptr<partition_state>> owners_;
   std::array<stripe, stripe_count> stripes_;
-  std::unordered_map<std::uint32_t, attempt_record> history_;
-  budget money_;
+  std::unordered_map<call_id, late_call> late_;  ///< calls of partitions that were detached
+
+  std::vector<work_queue*> listed_;  ///< queues with work that may send
+  std::vector<job_state*> working_;  ///< jobs that have such queues
+  std::vector<work_queue*> touched_;  ///< whose work may have changed
+  std::size_t load_turn_ = 0;
+  std::map<int, std::int64_t> virtual_time_;  ///< by priority: `served` of who went last
+
+  std::uint64_t tick_ = 0;
   bool input_read_ = false, draining_ = false;
-  bool progress_possible_ = true;  ///< of this tick: some prompt may still go, now or later
-  bool money_short_ = false;       ///< of this tick: some worst case does not fit the budget
-  bool day_short_ = false;         ///< … or is more than a lane may spend in a whole day
-  std::string stalled_model_;      ///< of this tick: its lanes were down for stall_timeout
-  std::size_t ready_offset_ = 0;   ///< rotates, so that no retry waits behind others for ever
+  std::size_t ready_offset_ = 0;  ///< rotates, so that no retry waits behind others for ever
   std::uint64_t next_call_ = 1;
-  std::int64_t in_flight_ = 0, waiting_ = 0;
-  std::size_t loads_out_ = 0;
+  std::int64_t in_flight_ = 0, waiting_ = 0, suspects_open_ = 0;
+  std::size_t loads_out_ = 0, active_bytes_ = 0, resident_bytes_ = 0;
   time_point ranked_at_{};
-  std::size_t first_class_ = 0;  ///< rotates, so that classes share lanes evenly
-  std::bitset<200> last_failed_;
-  std::size_t finals_ = 0;
-  bool too_many_errors_ = false;
 };
 
 }  // namespace spillway

@@ -1,356 +1,342 @@
-// The sending half of a tick: which prompts go now, through which lane, and which bodies to load.
+// The sending half of a tick: which prompts go now, and through which lane.
 #include "orchestrator/core/scheduler.hpp"
-
+#include "orchestrator/core/served.hpp"
+#include "orchestrator/core/tally.hpp"
 #include "schemas/result.hpp"
 
 #include <algorithm>
-#include <limits>
 
 namespace spillway {
 namespace {
 
-constexpr std::size_t ready_waiting_max = 256;  // retries looked at in one tick and class
-constexpr std::size_t loads_out_max = 16;       // shards asked for and not yet here
+constexpr std::size_t ready_waiting_max = 256;  // retries looked at in one tick and queue
+constexpr std::uint32_t suspect_deaths = 2;
+
+/// Orders a heap: true if `a` goes after `b`.
+bool goes_later(const job_state* a, const job_state* b) {
+  if (a->setup.priority != b->setup.priority) return a->setup.priority < b->setup.priority;
+  return std::pair(a->served, a->id) > std::pair(b->served, b->id);
+}
+
+bool soon_again(refusal r) {
+  return r == refusal::slots || r == refusal::requests || r == refusal::token_rate;
+}
 
 }  // namespace
 
-void scheduler::take_shard(shard_loaded&& shard, tick_actions& actions) {
-  if (!shard.first_reading) --loads_out_;
-  std::vector<std::vector<prompt>> by_class(classes_.size());
-  for (auto& p : shard.prompts)
-    if (!shard.first_reading || !hold_in_doubt(p, actions))
-      by_class[p.cls.value()].push_back(std::move(p));
-  for (std::size_t c = 0; c < classes_.size(); ++c) {
-    if (shard.first_reading) {
-      if (!by_class[c].empty())
-        queue_first_reading(classes_[c], shard.shard, std::move(by_class[c]));
-    } else {
-      queue_loaded(classes_[c], shard.shard, std::move(by_class[c]));
-    }
-  }
-}
-
-bool scheduler::hold_in_doubt(prompt& p, tick_actions& actions) {
-  if (settings_.job.in_doubt != in_doubt_policy::hold) return false;
-  const auto it = history_.find(p.where.value());
-  if (it == history_.end() || it->second.maybe_billed == 0) return false;
-  finish_action finish;
-  finish.prompt.lane = no_lane;
-  for (std::uint32_t i = 0; i < lanes_.size(); ++i)
-    if (lanes_[i].setup().pool == it->second.pool &&
-        lanes_[i].setup().config.name() == it->second.lane)
-      finish.prompt.lane = lane_id(i);
-  finish.prompt.sends = it->second.sends;
-  finish.prompt.maybe_billed = it->second.maybe_billed;
-  finish.prompt.what = std::move(p);
-  finish.outcome.kind = outcome_kind::rejected;
-  finish.outcome.error_code = "in_doubt";
-  finish.outcome.error_message =
-      "the prompt was in flight when the process stopped and may have "
-      "been billed; the in-doubt policy is to hold it";
-  finish.cost = it->second.charged;
-  actions.finishes.push_back(std::move(finish));
-  return true;
-}
-
-void scheduler::put_fresh(class_state& cls, prompt&& p) {
-  cls.queue.loaded_bytes += p.text.size();
-  cls.queue.stripes[stripe_of(p.where)].fresh.push_back(std::move(p));
-}
-
-void scheduler::queue_first_reading(class_state& cls, shard_id shard,
-                                    std::vector<prompt>&& prompts) {
-  std::size_t bytes = 0;
-  for (const auto& p : prompts) bytes += p.text.size();
-  auto& queue = cls.queue;
-  const auto room = settings_.window_bytes / classes_.size();
-  if (queue.unloaded.empty() && (queue.loaded_bytes == 0 || queue.loaded_bytes + bytes <= room)) {
-    for (auto& p : prompts) put_fresh(cls, std::move(p));
-    return;
-  }
-  shard_slice slice{
-      shard, static_cast<std::uint32_t>(std::min<std::size_t>(bytes, UINT32_MAX)), {}};
-  for (const auto& p : prompts) {
-    const auto index = static_cast<std::uint16_t>(p.where.index());
-    if (!slice.ranges.empty() && slice.ranges.back().first + slice.ranges.back().count == index)
-      ++slice.ranges.back().count;
-    else
-      slice.ranges.push_back({index, 1});
-  }
-  slice.ranges.shrink_to_fit();
-  queue.unloaded.push_back(std::move(slice));
-}
-
-void scheduler::queue_loaded(class_state& cls, shard_id shard, std::vector<prompt>&& prompts) {
-  auto& queue = cls.queue;
-  // Answers to requests come in the order of the requests, so only the front can match.
-  if (queue.requested == 0 || queue.unloaded.front().shard != shard) return;
-  const shard_slice slice = std::move(queue.unloaded.front());
-  queue.unloaded.pop_front();
-  --queue.requested;
-  queue.requested_bytes -= slice.bytes;
-  std::size_t next = 0, expected = 0, found = 0;
-  for (const auto& r : slice.ranges) expected += r.count;
-  for (auto& p : prompts) {
-    const auto index = p.where.index();
-    while (next < slice.ranges.size() &&
-           index >= std::uint32_t{slice.ranges[next].first} + slice.ranges[next].count)
-      ++next;
-    if (next == slice.ranges.size() || index < slice.ranges[next].first) continue;
-    put_fresh(cls, std::move(p));
-    ++found;
-  }
-  ensure(found == expected, "a shard read again lacks prompts it had");
-}
-
-void scheduler::request_loads(tick_actions& actions) {
-  if (draining_ || classes_.empty()) return;
-  const auto room = settings_.window_bytes / classes_.size();
-  for (auto& cls : classes_) {
-    auto& queue = cls.queue;
-    while (queue.requested < queue.unloaded.size() && loads_out_ < loads_out_max) {
-      const auto& slice = queue.unloaded[queue.requested];
-      const auto held = queue.loaded_bytes + queue.requested_bytes;
-      if (held > 0 && held + slice.bytes > room) break;
-      queue.requested_bytes += slice.bytes;
-      ++queue.requested;
-      ++loads_out_;
-      actions.load.push_back(slice.shard);
-    }
-  }
-}
-
-void scheduler::rank_lanes(time_point now) {
-  if (ranked_at_ != time_point{} && now - ranked_at_ < std::chrono::seconds(1)) return;
-  ranked_at_ = now;
-  for (auto& cls : classes_) {
-    const auto key = [&](lane_id id) {
-      const auto& l = lanes_[id.value()];
-      if (settings_.job.order == lane_order::latency)
-        return l.mean_latency() ? seconds_of(*l.mean_latency()) : 0.0;
-      if (settings_.job.order == lane_order::as_listed) return 0.0;
-      const auto cost = l.typical_cost(tokens(static_cast<std::int64_t>(cls.input_mean)),
-                                       tokens(static_cast<std::int64_t>(cls.output_mean)));
-      return cost.value_or(std::numeric_limits<double>::infinity());
-    };
-    std::sort(cls.ranked.begin(), cls.ranked.end(),
-              [&](lane_id a, lane_id b) { return std::pair(key(a), a) < std::pair(key(b), b); });
-  }
-}
-
 std::vector<scheduler::grant> scheduler::grant_permits(time_point now, tick_actions& actions) {
   std::vector<grant> grants;
-  money_short_ = day_short_ = progress_possible_ = false;
-  stalled_model_.clear();
-  if (draining_ || classes_.empty()) return grants;
-  std::vector<cursor> cursors;
-  for (std::size_t i = 0; i < classes_.size(); ++i) {
-    const class_id id(static_cast<std::uint32_t>((first_class_ + i) % classes_.size()));
-    if (pending(classes_[id.value()])) cursors.push_back(cursor_for(now, id));
+  if (draining_) return grants;
+  auto jobs = jobs_in_turn(now);
+  std::make_heap(jobs.begin(), jobs.end(), goes_later);
+  while (!jobs.empty()) {
+    std::pop_heap(jobs.begin(), jobs.end(), goes_later);
+    if (grant_of_job(now, *jobs.back(), grants, actions))
+      std::push_heap(jobs.begin(), jobs.end(), goes_later);
+    else
+      jobs.pop_back();
   }
-  first_class_ = (first_class_ + 1) % classes_.size();
-  // Where nothing is left to hope for, no further probe goes out: the last ones may end.
-  if (!cursors.empty() && std::all_of(cursors.begin(), cursors.end(), [&](const cursor& c) {
-        return stalled(now, classes_[c.cls.value()]);
-      })) {
-    stalled_model_ = classes_[cursors.front().cls.value()].queue.model;
-    return grants;
-  }
-  for (std::size_t open = cursors.size(); open > 0;) {
-    open = 0;
-    for (auto& c : cursors) {
-      if (c.done) continue;
-      c.done = !grant_next(now, c, grants, actions);
-      if (!c.done) ++open;
-    }
-  }
-  for (const auto& c : cursors) {  // retries whose time, or turn, has not come yet
-    const auto& cls = classes_[c.cls.value()];
-    if (c.more_ready)
-      for (const lane_id id : cls.ranked)
-        actions.wake = std::min(actions.wake, std::max(lanes_[id.value()].ready_at(now, {}),
-                                                       now + std::chrono::milliseconds(10)));
-    for (const auto& part : cls.queue.stripes) {
-      const auto later = part.waiting.lower_bound({now + duration(1), 0});
-      if (later == part.waiting.end()) continue;
-      actions.wake = std::min(actions.wake, later->first);
-      // A retry to come is no hope where all lanes have been down for too long.
-      if (stalled(now, cls))
-        stalled_model_ = cls.queue.model;
-      else
-        progress_possible_ = true;
-    }
-  }
+  wake_for_retries(now, actions);
   return grants;
 }
 
-scheduler::cursor scheduler::cursor_for(time_point now, class_id id) {
-  cursor c{.cls = id, .ready = {}};
-  for (const auto& part : classes_[id.value()].queue.stripes)
-    for (const auto& [at, where] : part.waiting) {
-      if (at > now) break;
-      c.ready.push_back(where);
+std::vector<job_state*> scheduler::jobs_in_turn(time_point now) {
+  std::vector<job_state*> jobs;
+  for (auto& entry : lanes_) entry.wanted_by = nullptr;
+  for (auto* job : working_) {
+    job->money_short = job->day_short = job->progress = false;
+    job->stalled_model.clear();
+    if (!job->may_send()) continue;
+    // Where nothing is left to hope for, no further probe goes out: the last ones may end.
+    if (settings_.gives_up && std::all_of(job->work.begin(), job->work.end(), [&](auto* cls) {
+          return stalled(now, *cls);
+        })) {
+      job->stalled_model = job->work.front()->model;
+      continue;
     }
-  std::sort(c.ready.begin(), c.ready.end());
-  if (c.ready.size() > ready_waiting_max) {
-    ready_offset_ = (ready_offset_ + ready_waiting_max) % c.ready.size();
-    std::rotate(c.ready.begin(), c.ready.begin() + static_cast<std::ptrdiff_t>(ready_offset_),
-                c.ready.end());
-    c.ready.resize(ready_waiting_max);
-    c.more_ready = true;
+    job->turn = (job->turn + 1) % job->work.size();
+    const auto behind = virtual_time_[job->setup.priority] - served_by(served_credit_max, 1);
+    job->served = std::max(job->served, behind);
+    jobs.push_back(job);
   }
-  return c;
+  return jobs;
+}
+
+bool scheduler::grant_of_job(time_point now, job_state& job, std::vector<grant>& grants,
+                             tick_actions& actions) {
+  for (std::size_t n = job.work.size(); n > 0; --n) {
+    auto& cls = *job.work[job.turn % job.work.size()];
+    job.turn = (job.turn + 1) % job.work.size();
+    if (cls.closed_at == tick_) continue;
+    if (!grant_of_class(now, cls, grants, actions)) {
+      cls.closed_at = tick_;
+      continue;
+    }
+    auto& clock = virtual_time_[job.setup.priority];
+    clock = std::max(clock, job.served);
+    job.served += served_by(grants.back().cost.rate, job.setup.weight);
+    return true;
+  }
+  return false;
+}
+
+bool scheduler::grant_of_class(time_point now, class_state& cls, std::vector<grant>& grants,
+                               tick_actions& actions) {
+  bool none_open = false;
+  for (std::size_t n = cls.work.size(); n > 0; --n) {
+    auto& queue = *cls.work[cls.turn % cls.work.size()];
+    cls.turn = (cls.turn + 1) % cls.work.size();
+    if (queue.tick != tick_) {
+      queue.tick = tick_;
+      queue.closed = queue.more_ready = queue.too_dear = false;
+      look_at_retries(now, queue);
+    }
+    if (queue.closed) continue;
+    const auto got = grant_of_queue(now, queue, grants, actions);
+    if (got == choice::granted) return true;
+    queue.closed = true;
+    queue.too_dear = got == choice::too_dear;
+    // Without a lane that takes anything, the other partitions need not be asked.
+    if (got == choice::blocked && !any_lane_open(now, cls)) none_open = true;
+    if (none_open) return false;
+  }
+  return false;
+}
+
+void scheduler::look_at_retries(time_point now, work_queue& queue) {
+  auto& ready = queue.ready;
+  ready.clear();
+  queue.next_ready = 0;
+  for (const auto& [at, where] : queue.waiting) {
+    if (at > now) break;
+    ready.push_back(where);
+  }
+  std::sort(ready.begin(), ready.end());
+  if (ready.size() <= ready_waiting_max) return;
+  ready_offset_ = (ready_offset_ + ready_waiting_max) % ready.size();
+  std::rotate(ready.begin(), ready.begin() + static_cast<std::ptrdiff_t>(ready_offset_),
+              ready.end());
+  ready.resize(ready_waiting_max);
+  queue.more_ready = true;
 }
 
 bool scheduler::any_lane_open(time_point now, const class_state& cls) const {
   return std::any_of(cls.ranked.begin(), cls.ranked.end(), [&](lane_id id) {
-    return lanes_[id.value()].check(now, {}) == refusal::none;
+    return lane_at(id).check(now, {}) == refusal::none;
   });
 }
 
-bool scheduler::grant_next(time_point now, cursor& c, std::vector<grant>& grants,
-                           tick_actions& actions) {
-  auto& cls = classes_[c.cls.value()];
-  static const std::vector<lane_id> all_fit;
-  while (c.next_ready < c.ready.size()) {
-    const auto where = position::from_value(c.ready[c.next_ready++]);
-    auto& active = stripes_[stripe_of(where)].active.at(where.value());
+scheduler::choice scheduler::grant_retry(time_point now, work_queue& queue,
+                                         std::vector<grant>& grants, tick_actions& actions) {
+  auto& cls = *queue.cls;
+  while (queue.next_ready < queue.ready.size()) {
+    const auto where = queue.ready[queue.next_ready++];
+    auto& active = stripes_[stripe_of(where)].active.at(where);
+    if (active.deaths >= suspect_deaths && suspects_open_ > 0) continue;
     auto& down_since = active.unfit.empty() ? cls.down_since : active.down_since;
-    grant g{.where = where, .cls = c.cls, .fresh = false, .lane = {}, .cost = {}, .call = {}};
-    if (choose_lane(now, cls, active.size(), active.unfit, down_since, g, actions) ==
+    grant g;
+    g.where = where;
+    if (choose_lane(now, queue, active.size(), active.unfit, down_since, g, actions) ==
         choice::granted) {
-      grants.push_back(g);
-      return true;
+      if (active.deaths >= suspect_deaths) ++suspects_open_;
+      queue.waiting.erase({active.ready_at, where});
+      --waiting_;
+      grants.push_back(std::move(g));
+      return choice::granted;
     }
-    if (!any_lane_open(now, cls)) return false;
+    if (!any_lane_open(now, cls)) return choice::blocked;
   }
-
-  std::size_t bytes = 0;
-  for (const auto& s : stripes_) bytes += s.bytes;
-  const prompt* head = nullptr;
-  for (std::size_t s = 0; s < stripe_count; ++s) {
-    const auto& fresh = cls.queue.stripes[s].fresh;
-    if (c.taken[s] < fresh.size() && (!head || fresh[c.taken[s]].where < head->where))
-      head = &fresh[c.taken[s]];
-  }
-  if (!head) {
-    if (!cls.queue.unloaded.empty()) progress_possible_ = true;
-    return false;
-  }
-  if (bytes > settings_.window_bytes) return false;  // started prompts come first
-  const prompt_size size{static_cast<std::int64_t>(head->body.length), head->images, head->choices,
-                         head->max_output};
-  grant g{.where = head->where, .cls = c.cls, .fresh = true, .lane = {}, .cost = {}, .call = {}};
-  if (choose_lane(now, cls, size, all_fit, cls.down_since, g, actions) != choice::granted)
-    return false;
-  ++c.taken[stripe_of(g.where)];
-  cls.queue.loaded_bytes -= head->text.size();
-  grants.push_back(g);
-  return true;
+  return choice::too_dear;
 }
 
-scheduler::choice scheduler::choose_lane(time_point now, const class_state& cls,
-                                         const prompt_size& size, const std::vector<lane_id>& unfit,
+scheduler::choice scheduler::grant_of_queue(time_point now, work_queue& queue,
+                                            std::vector<grant>& grants, tick_actions& actions) {
+  static const std::vector<lane_id> all_fit;
+  auto& cls = *queue.cls;
+  auto& job = *cls.job;
+  if (!queue.ready.empty()) {
+    const auto got = grant_retry(now, queue, grants, actions);
+    if (got != choice::too_dear) return got;
+  }
+  const bool suspect = !queue.suspects.empty() && suspects_open_ == 0;
+  auto& from = suspect ? queue.suspects : queue.fresh;
+  if (from.empty()) {
+    // Bodies will come, and so will the turn of the next suspect.
+    if (!queue.unloaded.empty() || !queue.suspects.empty()) job.progress = true;
+    return choice::blocked;
+  }
+  // Started prompts come first; a job is stopped by others' only beyond its own part.
+  if (active_bytes_ > settings_.window_bytes &&
+      job.active_bytes > settings_.window_bytes / working_.size())
+    return choice::blocked;
+  const auto& head = from.front();
+  const prompt_size size{static_cast<std::int64_t>(head.body.length), head.images, head.choices,
+                         head.max_output};
+  grant g;
+  g.where = head.where;
+  g.fresh = true;
+  const auto got = choose_lane(now, queue, size, all_fit, cls.down_since, g, actions);
+  if (got != choice::granted) return got;
+  const auto bytes = head.text.size();
+  queue.loaded_bytes -= bytes;
+  resident_bytes_ -= bytes;
+  active_bytes_ += bytes;
+  job.active_bytes += bytes;
+  if (suspect) ++suspects_open_;
+  g.what = std::move(from.front());
+  from.pop_front();
+  grants.push_back(std::move(g));
+  return choice::granted;
+}
+
+scheduler::choice scheduler::choose_lane(time_point now, work_queue& queue, const prompt_size& size,
+                                         const std::vector<lane_id>& unfit,
                                          std::optional<time_point>& down_since, grant& g,
                                          tick_actions& actions) {
-  bool affordable = false, usable = false;
+  auto& cls = *queue.cls;
+  auto& job = *cls.job;
+  bool affordable = cls.ranked.empty(), usable = false;
   for (const lane_id id : cls.ranked) {
-    if (std::find(unfit.begin(), unfit.end(), id) != unfit.end()) continue;
-    auto& l = lanes_[id.value()];
+    if (!unfit.empty() && std::find(unfit.begin(), unfit.end(), id) != unfit.end()) continue;
+    auto& entry = lanes_[id.value()];
+    auto& l = *entry.state;
     const auto cost = l.cost_for(size);
-    if (!money_.fits(cost.reserve)) {
-      money_short_ = true;
+    if (!queue.books->money.fits(cost.reserve)) {
+      job.money_short = true;
       continue;
     }
     if (l.never_fits(cost)) {
-      day_short_ = true;
+      job.day_short = true;
       continue;
     }
     affordable = true;
     usable = usable || l.usable();
-    if (l.check(now, cost) != refusal::none) {
-      actions.wake = std::min(actions.wake, l.ready_at(now, cost));
-      continue;
+    const auto why = l.check(now, cost);
+    if (why == refusal::none && (entry.wanted_by == nullptr || entry.wanted_by == &job)) {
+      take_permit(now, queue, id, cost, g);
+      if (l.usable()) down_since.reset();
+      return choice::granted;
     }
-    l.take(now, cost);
-    money_.reserve(cost.reserve);
-    if (id != cls.ranked.front()) {
-      ++l.totals().spilled_in;
-      ++lanes_[cls.ranked.front().value()].totals().spilled_out;
-    }
-    g.lane = id;
-    g.cost = cost;
-    g.call = call_id(next_call_++);
-    ++in_flight_;
-    progress_possible_ = true;
-    if (l.usable()) down_since.reset();
-    return choice::granted;
+    if (why != refusal::none) actions.wake = std::min(actions.wake, l.ready_at(now, cost));
+    // A small prompt of another job must not take what a larger one in turn waits for.
+    if (soon_again(why) && entry.wanted_by == nullptr) entry.wanted_by = &job;
   }
   if (!affordable) return choice::too_dear;
   note_blocked(now, down_since, usable, cls, actions);
   return choice::blocked;
 }
 
+void scheduler::take_permit(time_point now, work_queue& queue, lane_id id, const call_cost& cost,
+                            grant& g) {
+  auto& home = *queue.home;
+  auto& job = *queue.cls->job;
+  auto& l = *lanes_[id.value()].state;
+  auto& own = queue.books->of(id, l.setup());
+  l.take(now, cost);
+  tally_send(own, now);
+  if (id.value() >= home.day.size()) home.day.resize(id.value() + 1);
+  tally_send(home.day[id.value()], now);
+  queue.books->money.reserve(cost.reserve);
+  if (const auto first = queue.cls->ranked.front(); id != first) {
+    auto& best = *lanes_[first.value()].state;
+    ++l.totals().spilled_in;
+    ++own.spilled_in;
+    ++best.totals().spilled_out;
+    ++queue.books->of(first, best.setup()).spilled_out;
+  }
+  ++queue.books->open;
+  ++home.open;
+  ++job.open;
+  ++in_flight_;
+  g.queue = &queue;
+  g.lane = id;
+  g.cost = cost;
+  g.call = call_id(next_call_++);
+  job.progress = true;
+  touch(queue);
+}
+
 bool scheduler::stalled(time_point now, const class_state& cls) const {
-  return cls.down_since && now >= *cls.down_since + settings_.job.stall_timeout &&
+  return cls.down_since && now >= *cls.down_since + cls.job->setup.policy.stall_timeout &&
          std::none_of(cls.ranked.begin(), cls.ranked.end(),
-                      [&](lane_id id) { return lanes_[id.value()].usable(); });
+                      [&](lane_id id) { return lane_at(id).usable(); });
 }
 
 void scheduler::note_blocked(time_point now, std::optional<time_point>& down_since, bool usable,
-                             const class_state& cls, tick_actions& actions) {
+                             class_state& cls, tick_actions& actions) {
+  auto& job = *cls.job;
   if (usable) {
     down_since.reset();
-    progress_possible_ = true;
+    job.progress = true;
     return;
   }
   if (!down_since) down_since = now;
-  const auto end = *down_since + settings_.job.stall_timeout;
+  const auto end = *down_since + job.setup.policy.stall_timeout;
   if (now >= end) {
-    stalled_model_ = cls.queue.model;
+    job.stalled_model = cls.model;
     return;
   }
-  progress_possible_ = true;
+  job.progress = true;
   actions.wake = std::min(actions.wake, end);
+}
+
+/// Retries whose time, or turn, has not come yet.
+void scheduler::wake_for_retries(time_point now, tick_actions& actions) {
+  if (waiting_ == 0) return;
+  for (const auto* queue : listed_) {
+    auto& cls = *queue->cls;
+    if (queue->waiting.empty() || !cls.job->may_send()) continue;
+    if (queue->tick == tick_ && queue->more_ready)
+      for (const lane_id id : cls.ranked)
+        actions.wake = std::min(actions.wake, std::max(lane_at(id).ready_at(now, {}),
+                                                       now + std::chrono::milliseconds(10)));
+    const auto later = queue->waiting.lower_bound({now + duration(1), position{}});
+    if (later == queue->waiting.end()) continue;
+    actions.wake = std::min(actions.wake, later->first);
+    // A retry to come is no hope where all lanes have been down for too long.
+    if (stalled(now, cls))
+      cls.job->stalled_model = cls.model;
+    else
+      cls.job->progress = true;
+  }
 }
 
 void scheduler::start_calls(std::vector<grant>& grants, stripe_runner& stripes,
                             tick_actions& actions) {
   if (grants.empty()) return;
   actions.sends.resize(grants.size());
-  for (std::size_t i = 0; i < grants.size(); ++i) {
+  for (std::size_t i = 0; i < grants.size(); ++i)
     stripes_[stripe_of(grants[i].where)].todo.push_back(i);
-    if (!grants[i].fresh) --waiting_;
-  }
   stripes.for_each_stripe(grants.size(), [&](std::size_t s) {
     for (const std::size_t i : stripes_[s].todo)
       actions.sends[i] = {start_call(grants[i]), grants[i].call};
     stripes_[s].todo.clear();
   });
-  for (const auto& send : actions.sends)
-    if (send.prompt->sends > 1) ++lanes_[send.prompt->lane.value()].totals().retries;
+  for (const auto& send : actions.sends) {
+    if (send.prompt->sends <= 1) continue;
+    auto& l = *lanes_[send.prompt->lane.value()].state;
+    ++l.totals().retries;
+    ++send.prompt->queue->books->of(send.prompt->lane, l.setup()).retries;
+  }
 }
 
-const active_prompt* scheduler::start_call(const grant& g) {
+const active_prompt* scheduler::start_call(grant& g) {
   auto& s = stripes_[stripe_of(g.where)];
-  auto& part = classes_[g.cls.value()].queue.stripes[stripe_of(g.where)];
   active_prompt* active = nullptr;
   if (g.fresh) {
-    ensure(!part.fresh.empty() && part.fresh.front().where == g.where, "grants out of order");
-    active = &s.active[g.where.value()];
-    active->what = std::move(part.fresh.front());
-    part.fresh.pop_front();
-    s.bytes += active->what.text.size();
-    if (const auto it = history_.find(g.where.value()); it != history_.end()) {
-      active->sends = it->second.sends;
-      active->attempts = it->second.attempts;
-      active->maybe_billed = it->second.maybe_billed;
-      active->charged = it->second.charged;
-    }
+    active = &s.active[g.where];
+    active->what = std::move(g.what);
+    active->queue = g.queue;
+    if (const auto& history = g.queue->home->history; !history.empty())
+      if (const auto it = history.find(g.where.local()); it != history.end()) {
+        active->sends = it->second.sends;
+        active->attempts = it->second.attempts;
+        active->maybe_billed = it->second.maybe_billed;
+        active->charged = it->second.charged;
+        active->deaths = it->second.deaths;
+      }
   } else {
-    active = &s.active.at(g.where.value());
-    ensure(part.waiting.erase({active->ready_at, g.where.value()}) == 1,
-           "a grant for a prompt that does not wait");
+    active = &s.active.at(g.where);
   }
   active->lane = g.lane;
   active->cost = g.cost;

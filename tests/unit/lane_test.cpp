@@ -144,7 +144,7 @@ TEST(lane, a_call_larger_than_the_burst_still_goes) {
 
 TEST(lane, headroom_is_left_to_others) {
   lane l(setup_of({.rpm = 1'000, .concurrency = 10, .rpd = 50, .headroom = 0.2}), start);
-  EXPECT_EQ(l.setup().slots, 8);
+  EXPECT_EQ(l.slots(), 8);
   EXPECT_EQ(grants(l, start, 60s), 40) << "80% of the day's 50";
   EXPECT_EQ(l.check(start + 60s, one), refusal::day);
   lane paced(setup_of({.rpm = 1'000, .headroom = 0.2}), start);

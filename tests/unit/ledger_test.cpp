@@ -12,7 +12,7 @@ namespace {
 std::vector<std::uint32_t> all_with(const id_index& index, std::uint64_t hash) {
   std::vector<std::uint32_t> found;
   EXPECT_FALSE(index.find(hash, [&](position p) {
-    found.push_back(p.value());
+    found.push_back(p.local());
     return false;
   }));
   std::sort(found.begin(), found.end());
@@ -148,9 +148,10 @@ attempt_record attempt(std::uint32_t where, bool in_flight, std::int64_t reserve
 TEST(end_open_sends, charges_every_open_send_its_worst_case) {
   std::vector records{attempt(0, true, 100), attempt(1, false, 0), attempt(2, true, 30, "b"),
                       attempt(3, true, 7)};
-  std::vector<named_totals> totals{{"p", "a", "m", {}}, {"q", "a", "m", {}}, {"p", "b", "m", {}}};
-  totals[0].totals.settled = totals[0].totals.day_spend = nano_usd(1'000);
-  totals[0].totals.maybe_billed = 4;
+  std::vector<job_totals> totals{
+      {{}, {"p", "a", "m", {}}}, {{}, {"q", "a", "m", {}}}, {{}, {"p", "b", "m", {}}}};
+  totals[0].lane.totals.settled = totals[0].lane.totals.day_spend = nano_usd(1'000);
+  totals[0].lane.totals.maybe_billed = 4;
 
   const auto changed = end_open_sends(records, totals);
 
@@ -166,18 +167,18 @@ TEST(end_open_sends, charges_every_open_send_its_worst_case) {
   EXPECT_EQ(records[0].charged, nano_usd(105)) << "the history says the same";
   EXPECT_EQ(records[1].charged, nano_usd(5));
   EXPECT_EQ(records[1].maybe_billed, 1u);
-  EXPECT_EQ(totals[0].totals.settled, nano_usd(1'107));
-  EXPECT_EQ(totals[0].totals.day_spend, nano_usd(1'107));
-  EXPECT_EQ(totals[0].totals.maybe_billed, 6);
-  EXPECT_EQ(totals[1].totals.settled, nano_usd{}) << "the other pool's lane of that name";
-  EXPECT_EQ(totals[2].totals.settled, nano_usd(30));
+  EXPECT_EQ(totals[0].lane.totals.settled, nano_usd(1'107));
+  EXPECT_EQ(totals[0].lane.totals.day_spend, nano_usd(1'107));
+  EXPECT_EQ(totals[0].lane.totals.maybe_billed, 6);
+  EXPECT_EQ(totals[1].lane.totals.settled, nano_usd{}) << "the other pool's lane of that name";
+  EXPECT_EQ(totals[2].lane.totals.settled, nano_usd(30));
 
   EXPECT_TRUE(end_open_sends(records, totals).empty()) << "once";
 }
 
 TEST(end_open_sends_death, needs_the_totals_of_every_lane) {
   std::vector records{attempt(0, true, 100)};
-  std::vector<named_totals> totals;
+  std::vector<job_totals> totals;
   EXPECT_DEATH((void)end_open_sends(records, totals), "without totals");
 }
 

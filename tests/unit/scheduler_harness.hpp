@@ -100,16 +100,34 @@ struct open_call {
   std::uint32_t sends = 0;
 };
 
+/// The settings of a scheduler with one job.
+struct one_job : scheduler_settings {
+  job_config job;
+};
+
+inline constexpr job_number job_zero{0};
+inline constexpr owner_id owner_zero{0};
+
+/// One job on partition 0; tests may add others.
 class world {
  public:
-  explicit world(std::vector<lane_setup> lanes, scheduler_settings settings = {},
+  explicit world(std::vector<lane_setup> lanes, one_job settings = {},
                  std::vector<attempt_record> history = {}, std::vector<named_totals> totals = {})
-      : sched(std::move(settings), std::move(lanes), totals, history, start) {}
+      : sched(settings, std::move(lanes), start) {
+    job_setup job;
+    job.policy = settings.job;
+    sched.put_job(job_zero, job);
+    std::vector<job_totals> of_job;
+    for (auto& t : totals) of_job.push_back({job_zero, std::move(t)});
+    sched.attach(partition_id(0), owner_zero, of_job, history, {});
+  }
 
-  prompt prompt_at(std::uint32_t value, const std::string& model = "m", std::size_t bytes = 100) {
+  prompt prompt_at(std::uint64_t value, const std::string& model = "m", std::size_t bytes = 100,
+                   job_number job = job_zero) {
     prompt p;
     p.where = position::from_value(value);
-    p.cls = sched.class_for(model, endpoint_kind::chat_completions).value();
+    p.job = job;
+    p.cls = sched.class_for(job, model, endpoint_kind::chat_completions).value();
     p.line = value + 1;
     p.text.assign(bytes, 'x');
     p.body = {0, static_cast<std::uint32_t>(bytes)};
@@ -119,9 +137,14 @@ class world {
 
   /// `count` prompts of a model at the beginning of shard `shard`.
   void queue(std::uint32_t shard, std::uint32_t count, const std::string& model = "m") {
-    shard_loaded s{shard_id(shard), true, {}};
+    queue(job_zero, partition_id(0), shard, count, model);
+  }
+  void queue(job_number job, partition_id partition, std::uint32_t shard, std::uint32_t count,
+             const std::string& model = "m", std::size_t bytes = 100) {
+    shard_loaded s{shard_id(shard), reading::first, {}, partition};
     for (std::uint32_t i = 0; i < count; ++i)
-      s.prompts.push_back(prompt_at(shard * shard_prompts_max + i, model));
+      s.prompts.push_back(
+          prompt_at(position(partition, shard_id(shard), i).value(), model, bytes, job));
     next.shards.push_back(std::move(s));
   }
 
@@ -141,6 +164,8 @@ class world {
     now += later;
     actions = sched.tick(now, std::move(next), stripes);
     next = {};
+    loads.clear();
+    for (const auto& load : actions.load) loads.push_back(load.shard);
     for (const auto& s : actions.sends)
       open[s.call] = {s.prompt->what.where, s.prompt->lane, s.prompt->sends};
     for (auto& f : actions.finishes) finished.push_back(f);
@@ -168,6 +193,12 @@ class world {
     for (const auto& s : actions.sends) ++n[s.prompt->lane.value()];
     return n;
   }
+  /// The job's money on partition 0.
+  [[nodiscard]] const budget& money() const {
+    static const budget none;
+    const auto* books = sched.books(owner_zero, job_zero);
+    return books ? books->money : none;
+  }
   [[nodiscard]] const lane_totals& totals(std::uint32_t lane) const {
     return sched.lane_at(lane_id(lane)).totals();
   }
@@ -176,13 +207,14 @@ class world {
   time_point now = start;
   tick_events next;
   tick_actions actions;
+  std::vector<shard_id> loads;  ///< of `actions`
   std::map<call_id, open_call> open;
   std::vector<finish_action> finished;
   serial_stripes stripes;
 };
 
-inline scheduler_settings settings(job_config job = {}) {
-  scheduler_settings s;
+inline one_job settings(job_config job = {}) {
+  one_job s;
   s.job = std::move(job);
   s.seed = 11;
   return s;

@@ -41,14 +41,14 @@ TEST(scheduler_stop, the_budget_is_never_passed_and_the_rest_waits) {
   nano_usd held;
   const auto stop = w.run([&](const open_call&) {
     most = std::max(most, w.open.size());
-    held = std::max(held, w.sched.money().settled() + w.sched.money().reserved());
+    held = std::max(held, w.money().settled() + w.money().reserved());
     return answered(80, 10);  // 90,000
   });
   EXPECT_EQ(stop, stop_cause::budget);
   EXPECT_LE(held, nano_usd(1'000'000));
   EXPECT_EQ(most, 9u) << "nine worst cases fit at once";
   EXPECT_EQ(w.finished.size(), 10u) << "the tenth fits once the others are settled";
-  EXPECT_EQ(w.sched.money().settled(), nano_usd(900'000));
+  EXPECT_EQ(w.money().settled(), nano_usd(900'000));
   for (const auto& f : w.finished) EXPECT_EQ(f.outcome.kind, outcome_kind::answered);
   EXPECT_NE(w.actions.stop_reason.find("--budget"), std::string::npos);
 }
@@ -66,7 +66,7 @@ TEST(scheduler_stop, a_larger_budget_goes_on_from_what_was_settled) {
   w.queue(0, 10);
   w.next.input_read = true;
   EXPECT_EQ(w.run([](const open_call&) { return answered(80, 10); }), stop_cause::finished);
-  EXPECT_EQ(w.sched.money().settled(), nano_usd(950'000 + 900'000));
+  EXPECT_EQ(w.money().settled(), nano_usd(950'000 + 900'000));
 }
 
 TEST(scheduler_stop, spend_of_lanes_that_are_gone_still_counts) {

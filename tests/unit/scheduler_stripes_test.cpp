@@ -32,7 +32,7 @@ class backward_stripes final : public stripe_runner {
 
 void print(std::string& out, const attempt_record& r) {
   for (const auto n :
-       {std::int64_t{r.where.value()}, std::int64_t{r.in_flight}, std::int64_t{r.sends},
+       {static_cast<std::int64_t>(r.where.value()), std::int64_t{r.in_flight}, std::int64_t{r.sends},
         std::int64_t{r.attempts}, std::int64_t{r.maybe_billed}, r.charged.count(),
         r.reserved.count(), r.at.time_since_epoch().count()})
     out += std::to_string(n) + ",";
@@ -53,7 +53,7 @@ std::string print(const scheduler& s, const tick_actions& a, time_point now) {
     out += "ended ";
     print(out, r);
   }
-  for (const auto id : a.load) out += "load " + std::to_string(id.value()) + ";";
+  for (const auto& load : a.load) out += "load " + std::to_string(load.shard.value()) + ";";
   out += "stop " + std::to_string(static_cast<int>(a.stop)) + " wake " +
          std::to_string(a.wake.time_since_epoch().count()) + "\n";
   return out;
@@ -96,9 +96,9 @@ std::vector<std::string> stream_of(stripe_runner& stripes, std::uint64_t seed) {
       for (std::uint32_t i = 0; i < 300; ++i)
         shards.back().push_back(
             w.prompt_at(position(id, i).value(), random() % 3 == 0 ? "n" : "m"));
-      w.next.shards.push_back({id, true, shards.back()});
+      w.next.shards.push_back({id, reading::first, shards.back(), {}});
     }
-    for (const auto id : w.actions.load) w.next.shards.push_back({id, false, shards[id.value()]});
+    for (const auto id : w.loads) w.next.shards.push_back({id, reading::load, shards[id.value()], {}});
     std::vector<call_id> calls;
     for (const auto& [id, what] : w.open) calls.push_back(id);
     std::shuffle(calls.begin(), calls.end(), random);
@@ -108,6 +108,8 @@ std::vector<std::string> stream_of(stripe_runner& stripes, std::uint64_t seed) {
     w.now += duration(1'000'000 + random() % 9'000'000);
     w.actions = w.sched.tick(w.now, std::move(w.next), stripes);
     w.next = {};
+    w.loads.clear();
+    for (const auto& load : w.actions.load) w.loads.push_back(load.shard);
     for (const auto& send : w.actions.sends)
       w.open[send.call] = {send.prompt->what.where, send.prompt->lane, send.prompt->sends};
     said.push_back(print(w.sched, w.actions, w.now));

@@ -36,7 +36,7 @@ TEST(scheduler, the_record_of_an_open_send_is_its_intent) {
   EXPECT_EQ(r.sends, 1u);
   EXPECT_EQ(r.line, 1u);
   EXPECT_EQ(r.reserved, nano_usd(110'000));
-  EXPECT_EQ(w.sched.money().reserved(), nano_usd(110'000));
+  EXPECT_EQ(w.money().reserved(), nano_usd(110'000));
 }
 
 TEST(scheduler, cheapest_lane_first_and_spill_when_it_has_no_permit) {
@@ -137,9 +137,10 @@ TEST_P(scheduler_residency, fails_closed) {
   job.residency = allowed_places;
   auto l = lane_of("a");
   l.config.residency = lane_places;
-  const scheduler s(settings(job), {l}, {}, {}, start);
+  const world w({l}, settings(job));
+  const auto& s = w.sched;
   EXPECT_TRUE(s.offers("m"));
-  EXPECT_EQ(s.class_for("m", endpoint_kind::responses).has_value(), allowed);
+  EXPECT_EQ(s.class_for(job_zero, "m", endpoint_kind::responses).has_value(), allowed);
 }
 
 using places = std::vector<std::string>;
@@ -173,12 +174,13 @@ TEST(scheduler, restricted_prompts_wait_rather_than_leave_their_residency) {
 }
 
 TEST(scheduler, classes_are_models_and_endpoints) {
-  const scheduler s(settings(), {lane_of("a"), lane_of("b", {}, "n"), lane_of("c")}, {}, {}, start);
-  EXPECT_EQ(s.class_for("m", endpoint_kind::responses), s.class_for("m", endpoint_kind::responses));
-  EXPECT_NE(s.class_for("m", endpoint_kind::responses), s.class_for("n", endpoint_kind::responses));
-  EXPECT_NE(s.class_for("m", endpoint_kind::responses),
-            s.class_for("m", endpoint_kind::embeddings));
-  EXPECT_EQ(s.class_for("x", endpoint_kind::responses), std::nullopt);
+  const world w({lane_of("a"), lane_of("b", {}, "n"), lane_of("c")});
+  const auto& s = w.sched;
+  EXPECT_EQ(s.class_for(job_zero, "m", endpoint_kind::responses), s.class_for(job_zero, "m", endpoint_kind::responses));
+  EXPECT_NE(s.class_for(job_zero, "m", endpoint_kind::responses), s.class_for(job_zero, "n", endpoint_kind::responses));
+  EXPECT_NE(s.class_for(job_zero, "m", endpoint_kind::responses),
+            s.class_for(job_zero, "m", endpoint_kind::embeddings));
+  EXPECT_EQ(s.class_for(job_zero, "x", endpoint_kind::responses), std::nullopt);
   EXPECT_FALSE(s.offers("x"));
 }
 
@@ -377,7 +379,7 @@ TEST(scheduler, hold_gives_a_call_without_an_answer_an_error_row) {
     w.end_all(timed_out());
     w.tick(1ms);
     EXPECT_EQ(w.finished.size(), policy == in_doubt_policy::hold ? 1u : 0u);
-    EXPECT_EQ(w.sched.money().settled(), nano_usd(110'000)) << "in doubt stays charged";
+    EXPECT_EQ(w.money().settled(), nano_usd(110'000)) << "in doubt stays charged";
     if (policy == in_doubt_policy::resend) continue;
     EXPECT_EQ(w.finished[0].outcome.error_code, "in_doubt");
     EXPECT_NE(w.finished[0].outcome.error_message.find("timeout"), std::string::npos);
@@ -394,8 +396,8 @@ TEST(scheduler, charges_in_doubt_add_up_in_the_cost_of_the_answer) {
   ASSERT_EQ(w.finished.size(), 1u);
   EXPECT_EQ(w.finished[0].cost, nano_usd(2 * 110'000 + 25'000));
   EXPECT_EQ(w.finished[0].prompt.maybe_billed, 2u);
-  EXPECT_EQ(w.sched.money().settled(), w.finished[0].cost);
-  EXPECT_EQ(w.sched.money().reserved(), nano_usd{});
+  EXPECT_EQ(w.money().settled(), w.finished[0].cost);
+  EXPECT_EQ(w.money().reserved(), nano_usd{});
 }
 
 TEST(scheduler, classes_share_a_lane_evenly) {

@@ -54,7 +54,7 @@ class input {
 
  private:
   shard_loaded load(shard_id id, bool first) {
-    shard_loaded s{id, first, {}};
+    shard_loaded s{id, first ? reading::first : reading::load, {}, {}};
     const auto& lines = shards_[id.value()];
     for (std::uint32_t i = 0; i < lines.size(); ++i) {
       const position where(id, i);
@@ -99,8 +99,8 @@ TEST_P(scheduler_window, every_prompt_is_sent_once_and_in_order_of_its_class) {
     world w(std::move(lanes), s);
     input in(w, 60, a_shard, model_names(models), seed);
 
-    std::set<std::uint32_t> sent;
-    std::map<class_id, std::uint32_t> last;
+    std::set<std::uint64_t> sent;
+    std::map<class_id, std::uint64_t> last;
     stop_cause stop = stop_cause::none;
     for (int i = 0; i < 200'000 && stop == stop_cause::none; ++i) {
       if (random() % 2 == 0) in.read_next();
@@ -111,7 +111,7 @@ TEST_P(scheduler_window, every_prompt_is_sent_once_and_in_order_of_its_class) {
         w.end(it->first, answered());
       }
       w.tick(duration(random() % 20'000'000));
-      in.ask(w.actions.load);
+      in.ask(w.loads);
       ASSERT_LE(w.actions.load.size(), 16u);
       for (const auto& f : w.actions.finishes) in.done(f.prompt.what.where);
       for (const auto& send : w.actions.sends) {
@@ -146,18 +146,18 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(scheduler_window, asks_in_reading_order_and_within_the_window) {
   auto s = settings();
-  s.window_bytes = 3 * 3'000;  // three classes, one for each endpoint
+  s.window_bytes = 3'000;
   world w({lane_of("a", {.rpm = 60})}, s);
   for (std::uint32_t shard = 0; shard < 20; ++shard) w.queue(shard, 10);  // 1,000 bytes each
   w.tick();
-  EXPECT_TRUE(w.actions.load.empty()) << "the first three fill the class's share";
+  EXPECT_TRUE(w.loads.empty()) << "the first three fill the class's share";
   std::vector<std::uint32_t> asked;
   for (int i = 0; i < 100 && asked.size() < 5; ++i) {
     w.tick(1s);
     w.end_all(answered());
-    for (const auto id : w.actions.load) {
+    for (const auto id : w.loads) {
       asked.push_back(id.value());
-      shard_loaded again{id, false, {}};
+      shard_loaded again{id, reading::load, {}, {}};
       for (std::uint32_t k = 0; k < 10; ++k)
         again.prompts.push_back(w.prompt_at(id.value() * shard_prompts_max + k));
       w.next.shards.push_back(std::move(again));
@@ -174,14 +174,14 @@ TEST(scheduler_window, a_shard_larger_than_the_window_is_loaded_alone) {
   w.queue(1, 3);
   w.queue(2, 3);
   w.tick();
-  EXPECT_TRUE(w.actions.load.empty()) << "the first shard's bodies are here";
+  EXPECT_TRUE(w.loads.empty()) << "the first shard's bodies are here";
   std::vector<std::uint32_t> asked;
   for (int i = 0; i < 20; ++i) {
     w.end_all(answered());
     w.tick(1ms);
-    for (const auto id : w.actions.load) {
+    for (const auto id : w.loads) {
       asked.push_back(id.value());
-      w.next.shards.push_back({id, false, {}});
+      w.next.shards.push_back({id, reading::load, {}, {}});
       for (std::uint32_t k = 0; k < 3; ++k)
         w.next.shards.back().prompts.push_back(w.prompt_at(id.value() * shard_prompts_max + k));
     }
@@ -209,8 +209,8 @@ TEST(scheduler_window_death, a_shard_that_lost_prompts_is_a_bug) {
   w.queue(0, 3);
   w.queue(1, 3);
   w.tick();
-  ASSERT_EQ(w.actions.load, (std::vector{shard_id(1)}));
-  w.next.shards.push_back({shard_id(1), false, {}});
+  ASSERT_EQ(w.loads, (std::vector{shard_id(1)}));
+  w.next.shards.push_back({shard_id(1), reading::load, {}, {}});
   w.next.shards.back().prompts.push_back(w.prompt_at(shard_prompts_max + 2));
   EXPECT_DEATH(w.tick(1ms), "lacks prompts");
 }

@@ -50,7 +50,7 @@ class shard_intake_test : public testing::Test {
   static std::string text(const shard_data& d) { return d.bytes.substr(0, d.size); }
   std::vector<shard_data> all() {
     std::vector<shard_data> out;
-    while (auto d = in_.next()) out.push_back(*std::move(d));
+    while (auto d = in_.next()) out.push_back(std::move(d->data));
     return out;
   }
   std::string only_death() {
@@ -61,7 +61,9 @@ class shard_intake_test : public testing::Test {
 
   std::map<std::string, job_standing, std::less<>> jobs_;
   std::vector<std::string> names_;
-  shard_intake in_{partition_id(3), "f.shards-3",
+  std::vector<std::uint64_t> stored_;
+  shard_intake in_{partition_id(3),
+                   "f.shards-3",
                    [this](std::string_view job) {
                      const auto it = jobs_.find(job);
                      return it == jobs_.end() ? job_standing{} : it->second;
@@ -70,6 +72,7 @@ class shard_intake_test : public testing::Test {
                      names_.emplace_back(name);
                      return file_id(static_cast<std::uint32_t>(names_.size() - 1));
                    },
+                   [this](const shard_data& d) { stored_.push_back(d.where.offset); },
                    intake_limits{1 << 20, 4096}};
 };
 
@@ -188,6 +191,7 @@ TEST_F(shard_intake_test, shards_wait_for_their_manifest_without_their_bytes) {
   const auto others = all();
   ASSERT_EQ(others.size(), 1u);
   EXPECT_EQ(others[0].where.offset, 6u);
+  EXPECT_EQ(stored_, (std::vector<std::uint64_t>{5, 6}));
   in_.jobs_changed();
   EXPECT_TRUE(all().empty());
   jobs_["sent"].now = state::active;
@@ -222,7 +226,9 @@ TEST_F(shard_intake_test, a_record_of_an_unknown_job_waits_until_nobody_can_know
   EXPECT_EQ(all().size(), 1u);
   EXPECT_TRUE(in_.undecided());
   EXPECT_TRUE(in_.take_dead().empty());
-  in_.give_up_unknown();
+  in_.give_up_unknown(6);
+  EXPECT_TRUE(in_.undecided());
+  in_.give_up_unknown(7);
   EXPECT_FALSE(in_.undecided());
   EXPECT_EQ(only_death(), "unknown_job");
 }

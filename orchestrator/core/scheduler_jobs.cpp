@@ -1,0 +1,354 @@
+// Jobs, lanes and partitions as they come and go, and how each job stands.
+#include "orchestrator/core/scheduler.hpp"
+#include "orchestrator/core/tally.hpp"
+#include "schemas/result.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace spillway {
+namespace {
+
+/// Fail closed: a lane is allowed only if everything it may touch is allowed.
+bool residency_allows(const std::optional<std::vector<std::string>>& allowed,
+                      const std::vector<std::string>& lane) {
+  if (!allowed) return true;
+  return !lane.empty() && std::all_of(lane.begin(), lane.end(), [&](const std::string& place) {
+    return std::find(allowed->begin(), allowed->end(), place) != allowed->end();
+  });
+}
+
+}  // namespace
+
+const char* name_of(job_condition condition) {
+  switch (condition) {
+    case job_condition::running: return "running";
+    case job_condition::paused: return "paused";
+    case job_condition::budget_spent: return "budget-spent";
+    case job_condition::stalled: return "stalled";
+    case job_condition::over_day: return "over-day";
+    case job_condition::too_many_errors: return "too-many-errors";
+    case job_condition::cancelled: return "cancelled";
+  }
+  return "unknown";
+}
+
+scheduler::scheduler(scheduler_settings settings, std::vector<lane_setup> lanes, time_point now)
+    : settings_(settings) {
+  set_lanes(std::move(lanes), now);
+}
+
+scheduler::~scheduler() = default;
+
+bool scheduler::may_use(const job_setup& job, const lane_entry& entry) const {
+  const auto& lane = entry.state->setup();
+  if (entry.gone || !residency_allows(job.policy.residency, lane.config.residency)) return false;
+  if (job.lanes.empty()) return true;
+  const auto full = lane.pool + "/" + lane.config.name();
+  return std::any_of(job.lanes.begin(), job.lanes.end(), [&](const std::string& allowed) {
+    return allowed == lane.pool || allowed == full;
+  });
+}
+
+void scheduler::put_job(job_number id, job_setup setup) {
+  auto& job = jobs_[id];
+  if (!job) {
+    job = std::make_unique<job_state>();
+    job->id = id;
+  }
+  const bool was_cancelled = job->setup.cancelled;
+  job->setup = std::move(setup);
+  job->setup.weight = std::max<std::int64_t>(1, job->setup.weight);
+  job->setup.cancelled = job->setup.cancelled || was_cancelled;
+  job->tripped = false;
+  job->finals = 0;
+  job->last_failed.reset();
+  for (const auto& cls : job->classes)
+    if (cls) rank(*cls);
+  for (const auto& [owner, home] : owners_)
+    if (const auto it = home->books.find(id); it != home->books.end())
+      set_cap(*home, *job, it->second);
+}
+
+void scheduler::drop_job(job_number id) {
+  const auto it = jobs_.find(id);
+  if (it == jobs_.end()) return;
+  ensure(it->second->work.empty() && it->second->open == 0 && it->second->active_bytes == 0,
+         "dropped a job that has work");
+  for (const auto& [owner, home] : owners_) {
+    for (auto*& queue : home->loads)
+      if (queue != nullptr && queue->cls->job->id == id) queue = nullptr;
+    for (const auto* queue : home->queues)
+      if (queue->cls->job->id == id) resident_bytes_ -= queue->resident();
+    std::erase_if(home->queues, [&](const work_queue* q) { return q->cls->job->id == id; });
+    home->books.erase(id);
+  }
+  std::erase_if(touched_, [&](const work_queue* q) { return q->cls->job->id == id; });
+  jobs_.erase(it);
+}
+
+void scheduler::set_lanes(std::vector<lane_setup> lanes, time_point now) {
+  for (auto& entry : lanes_) entry.gone = true;
+  for (auto& setup : lanes) {
+    const auto known = find_lane(setup.pool, setup.config.name());
+    const auto& model = setup.config.model;
+    if (model_index_.try_emplace(model, static_cast<std::uint32_t>(models_.size())).second)
+      models_.push_back(model);
+    if (known) {
+      lanes_[known->value()].gone = false;
+      lanes_[known->value()].state->change(std::move(setup), share_, now);
+    } else {
+      lanes_.push_back({std::make_unique<lane>(std::move(setup), now, share_), false, nullptr});
+    }
+  }
+  for (const auto& [id, job] : jobs_)
+    for (const auto& cls : job->classes)
+      if (cls) rank(*cls);
+}
+
+void scheduler::set_share(quota_share share, time_point now) {
+  share_ = std::move(share);
+  for (auto& entry : lanes_) {
+    auto same = entry.state->setup();
+    entry.state->change(std::move(same), share_, now);
+  }
+  for (const auto& [owner, home] : owners_)
+    for (auto& [id, books] : home->books)
+      if (const auto it = jobs_.find(id); it != jobs_.end()) set_cap(*home, *it->second, books);
+}
+
+void scheduler::set_cap(partition_state& home, job_state& job, account& books) {
+  const auto& budget = job.setup.policy.budget;
+  if (!budget || home.id.value() >= share_.partitions)
+    books.money.set_cap(budget);
+  else
+    books.money.set_cap(nano_usd(share_of(budget->count(), home.id, share_.partitions)));
+}
+
+account& scheduler::books_of(partition_state& home, job_state& job) {
+  const auto [it, fresh] = home.books.try_emplace(job.id);
+  if (fresh) set_cap(home, job, it->second);
+  return it->second;
+}
+
+void scheduler::attach(partition_id id, owner_id owner, std::span<const job_totals> totals,
+                       std::span<const attempt_record> history, std::span<const position> held) {
+  ensure(!homes_.contains(id), "a partition attached twice");
+  auto& home = *(owners_[owner] = std::make_unique<partition_state>());
+  home.id = id;
+  home.owner = owner;
+  homes_[id] = &home;
+  input_read_ = false;
+  for (const auto& t : totals) {
+    auto& books = home.books[t.job];
+    books.restore(t.lane);
+    books.money.settle({}, t.lane.totals.settled);
+    const auto lane = find_lane(t.lane.pool, t.lane.lane);
+    if (!lane) continue;
+    tally_add(lanes_[lane->value()].state->totals(), t.lane.totals);
+    if (lane->value() >= home.day.size()) home.day.resize(lane->value() + 1);
+    lane_totals day;
+    day.day = t.lane.totals.day;
+    day.day_requests = t.lane.totals.day_requests;
+    day.day_spend = t.lane.totals.day_spend;
+    tally_add(home.day[lane->value()], day);
+  }
+  for (const auto& record : history) {
+    home.history.emplace(record.where.local(), record);
+    auto& books = home.books[record.job];
+    if (record.in_flight) books.money.reserve(record.reserved);
+    if (record.maybe_billed > 0) ++books.in_doubt;
+  }
+  for (const auto where : held) home.held.insert(where.local());
+  for (auto& [job, books] : home.books)
+    if (const auto it = jobs_.find(job); it != jobs_.end()) set_cap(home, *it->second, books);
+}
+
+void scheduler::suspend(partition_id id) {
+  auto* home = home_of(id);
+  ensure(home != nullptr, "an unknown partition");
+  home->suspended = true;
+  for (auto* queue : home->queues) relist(*queue);
+}
+
+void scheduler::resume(partition_id id) {
+  auto* home = home_of(id);
+  ensure(home != nullptr, "an unknown partition");
+  home->suspended = false;
+  for (auto* queue : home->queues) relist(*queue);
+}
+
+void scheduler::detach(partition_id id) {
+  auto* home = home_of(id);
+  ensure(home != nullptr, "an unknown partition");
+  home->gone = true;
+  homes_.erase(id);
+  release(*home);
+}
+
+/// Drops what waits in a partition; its open calls go on outside the stripes, where the positions
+/// may soon be another owner's.
+void scheduler::release(partition_state& home) {
+  for (auto& s : stripes_)
+    for (auto it = s.active.begin(); it != s.active.end();) {
+      if (it->second.queue->home != &home) {
+        ++it;
+        continue;
+      }
+      let_go(std::move(it->second), home);
+      it = s.active.erase(it);
+    }
+  std::erase_if(touched_, [&](const work_queue* q) { return q->home == &home; });
+  loads_out_ -= home.loads.size();
+  home.loads.clear();
+  for (auto* queue : home.queues) {
+    unlist(*queue);
+    resident_bytes_ -= queue->resident();
+    queue->cls->queues.erase(home.owner);
+  }
+  home.queues.clear();
+  home.history.clear();
+  home.held.clear();
+  for (std::size_t i = 0; i < home.day.size(); ++i) {
+    auto& t = lanes_[i].state->totals();
+    if (home.day[i].day != t.day) continue;
+    t.day_requests = std::max<std::int64_t>(0, t.day_requests - home.day[i].day_requests);
+    t.day_spend -= home.day[i].day_spend;
+  }
+}
+
+void scheduler::let_go(active_prompt&& active, partition_state& home) {
+  drop_active(active);
+  if (!active.open) {
+    --waiting_;
+    return;
+  }
+  const auto call = active.call;
+  active.queue = nullptr;
+  late_.emplace(call, late_call{std::move(active), &home});
+}
+
+void scheduler::forget(owner_id owner) {
+  const auto it = owners_.find(owner);
+  if (it == owners_.end()) return;
+  ensure(it->second->gone, "forgot a partition that is attached");
+  for (auto& [call, late] : late_)
+    if (late.home == it->second.get()) {
+      late.home = nullptr;
+      if (const auto job = jobs_.find(late.prompt.what.job); job != jobs_.end())
+        --job->second->open;
+    }
+  owners_.erase(it);
+}
+
+std::int64_t scheduler::open_calls(owner_id owner) const {
+  const auto it = owners_.find(owner);
+  return it == owners_.end() ? 0 : it->second->open;
+}
+
+partition_state* scheduler::home_of(partition_id id) const {
+  const auto it = homes_.find(id);
+  return it == homes_.end() ? nullptr : it->second;
+}
+
+class_state& scheduler::class_of(job_state& job, class_id id) {
+  if (id.value() >= job.classes.size()) job.classes.resize(id.value() + 1);
+  auto& cls = job.classes[id.value()];
+  if (!cls) {
+    cls = std::make_unique<class_state>();
+    cls->job = &job;
+    cls->id = id;
+    cls->model = models_.at(id.value() / endpoint_kinds);
+    rank(*cls);
+  }
+  return *cls;
+}
+
+void scheduler::rank(class_state& cls) {
+  const auto& job = *cls.job;
+  cls.ranked.clear();
+  for (std::uint32_t i = 0; i < lanes_.size(); ++i)
+    if (lanes_[i].state->setup().config.model == cls.model && may_use(job.setup, lanes_[i]))
+      cls.ranked.push_back(lane_id(i));
+  const auto key = [&](lane_id id) {
+    const auto& l = lane_at(id);
+    if (job.setup.policy.order == lane_order::latency)
+      return l.mean_latency() ? seconds_of(*l.mean_latency()) : 0.0;
+    if (job.setup.policy.order == lane_order::as_listed) return 0.0;
+    const auto cost = l.typical_cost(tokens(static_cast<std::int64_t>(cls.input_mean)),
+                                     tokens(static_cast<std::int64_t>(cls.output_mean)));
+    return cost.value_or(std::numeric_limits<double>::infinity());
+  };
+  std::sort(cls.ranked.begin(), cls.ranked.end(),
+            [&](lane_id a, lane_id b) { return std::pair(key(a), a) < std::pair(key(b), b); });
+}
+
+void scheduler::rank_lanes(time_point now) {
+  if (ranked_at_ != time_point{} && now - ranked_at_ < std::chrono::seconds(1)) return;
+  ranked_at_ = now;
+  for (auto* job : working_)
+    for (auto* cls : job->work) rank(*cls);
+}
+
+std::optional<class_id> scheduler::class_for(job_number id, std::string_view model,
+                                             endpoint_kind kind) const {
+  const auto it = model_index_.find(std::string(model));
+  const auto job = jobs_.find(id);
+  if (it == model_index_.end() || job == jobs_.end()) return std::nullopt;
+  const bool some = std::any_of(lanes_.begin(), lanes_.end(), [&](const lane_entry& l) {
+    return l.state->setup().config.model == model && may_use(job->second->setup, l);
+  });
+  if (!some) return std::nullopt;
+  return class_id(static_cast<std::uint32_t>(it->second * endpoint_kinds +
+                                             static_cast<std::size_t>(kind)));
+}
+
+bool scheduler::offers(std::string_view model) const {
+  return std::any_of(lanes_.begin(), lanes_.end(), [&](const lane_entry& l) {
+    return !l.gone && l.state->setup().config.model == model;
+  });
+}
+
+std::vector<std::string> scheduler::models() const {
+  std::vector<std::string> offered;
+  for (const auto& model : models_)
+    if (offers(model)) offered.push_back(model);
+  return offered;
+}
+
+std::optional<lane_id> scheduler::find_lane(std::string_view pool, std::string_view lane) const {
+  for (std::uint32_t i = 0; i < lanes_.size(); ++i) {
+    const auto& setup = lanes_[i].state->setup();
+    if (setup.pool == pool && setup.config.name() == lane) return lane_id(i);
+  }
+  return std::nullopt;
+}
+
+const account* scheduler::books(owner_id owner, job_number job) const {
+  const auto it = owners_.find(owner);
+  if (it == owners_.end()) return nullptr;
+  const auto books = it->second->books.find(job);
+  return books == it->second->books.end() ? nullptr : &books->second;
+}
+
+void scheduler::take_changed_totals(owner_id owner, std::vector<job_totals>& out) {
+  const auto it = owners_.find(owner);
+  if (it == owners_.end()) return;
+  for (auto& [job, books] : it->second->books) books.take_changed(job, out);
+}
+
+const job_setup* scheduler::job(job_number id) const {
+  const auto it = jobs_.find(id);
+  return it == jobs_.end() ? nullptr : &it->second->setup;
+}
+
+scheduler_counts scheduler::counts() const { return {in_flight_, waiting_}; }
+
+const attempt_record* scheduler::history_of(position where) const {
+  const auto* home = home_of(where.partition());
+  if (home == nullptr) return nullptr;
+  const auto it = home->history.find(where.local());
+  return it == home->history.end() ? nullptr : &it->second;
+}
+
+}  // namespace spillway
