@@ -244,6 +244,16 @@ std::vector<line_view> split_lines(std::string_view bytes, std::uint64_t first_l
   return lines;
 }
 
+std::optional<std::string> unquoted(std::string_view token) {
+  if (token.size() <= 2 || token.front() != '"' || token.back() != '"') return std::nullopt;
+  if (token.find('\\') == std::string_view::npos)
+    return std::string(token.substr(1, token.size() - 2));
+  dom::parser parser;
+  std::string_view text;
+  if (parser.parse(token).get_string().get(text) != simdjson::SUCCESS) return std::nullopt;
+  return std::string(text);
+}
+
 std::uint64_t hash_custom_id(std::string_view id) {
   const std::uint64_t h = XXH3_64bits(id.data(), id.size());
   return h == 0 ? 1 : h;

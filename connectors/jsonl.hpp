@@ -4,6 +4,7 @@
 #include "schemas/prompt.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,9 @@ class line_parser {
   struct parsers;
   std::unique_ptr<parsers> parsers_;
 };
+
+/// What a JSON string token stands for; nothing when it is none, or empty.
+[[nodiscard]] std::optional<std::string> unquoted(std::string_view token);
 
 /// 64-bit hash of a custom_id; never 0.
 [[nodiscard]] std::uint64_t hash_custom_id(std::string_view);

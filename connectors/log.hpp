@@ -58,6 +58,7 @@ struct finished_prompt {
   token_usage usage;
   nano_usd charged;  ///< all it was charged, sends in doubt included
   std::uint32_t sends = 0, maybe_billed = 0;
+  time_point done_at{};
 };
 
 /// What becomes durable together. Rows are on disk before anything that says so.

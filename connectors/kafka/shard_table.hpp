@@ -6,6 +6,7 @@
 #include "schemas/prompt.hpp"
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -27,14 +28,19 @@ class shard_table {
   [[nodiscard]] bool knows(shard_id) const;
   /// The place of a shard's prompt.
   [[nodiscard]] static place place_in(const shard_descriptor&, std::uint32_t index);
-  /// Forgets the shards in front that stand wholly below the offset; returns the first one kept.
-  shard_id forget_below(std::int64_t offset);
+  /// How many prompts of a shard the engine still has to finish.
+  void add_open(shard_id, std::int64_t change);
+  /// Forgets the shards in front that stand wholly below the offset and have nothing open; returns
+  /// the first one kept.
+  shard_id forget_below(std::int64_t offset,
+                        const std::function<void(const shard_descriptor&)>& forgotten);
   [[nodiscard]] std::size_t size() const { return shards_.size(); }
 
  private:
   struct entry {
     shard_descriptor where;
     std::string job;
+    std::int64_t open = 0;
   };
   [[nodiscard]] const entry& entry_of(shard_id) const;
   partition_id partition_;

@@ -1,0 +1,214 @@
+#include "connectors/kafka/partition_map.hpp"
+
+#include "connectors/jsonl.hpp"
+
+#include <algorithm>
+
+namespace spillway::kafka {
+
+std::string result_key(const std::string& job, const std::string& custom_id_token,
+                       partition_id partition, const place& where) {
+  if (auto id = unquoted(custom_id_token)) return job + "/" + *std::move(id);
+  return job + "/@" + std::to_string(partition.value()) + "-" + std::to_string(where.offset) + "-" +
+         std::to_string(where.index);
+}
+
+void partition_map::recovered(const recovered_partition& r) {
+  watermark_ = r.watermark;
+  read_to_ = r.watermark;
+  for (const auto& rows : r.done) done_[{rows.line_records, rows.base}] = rows.done;
+  for (const auto& p : r.reopened) {
+    reopened_.insert(p.prompt());
+    refetch_.insert(p.offset);
+  }
+  for (const auto& p : r.generations) generations_[p.prompt()] = p.generation;
+  for (const auto& job : r.jobs) prompts_[job.job] += job.answered + job.errors;
+  for (const auto& a : r.attempts) {
+    attempts_[a.where.prompt()] = a;
+    if (reopened_.contains(a.where.prompt())) ++prompts_[a.job];
+  }
+  for (const auto& h : r.held) held_.insert(h.where.prompt());
+}
+
+bool partition_map::is_done(const place& p) const {
+  if (settled_.contains(p)) return true;
+  if (reopened_.contains(p)) return false;
+  if (p.offset < watermark_) return true;
+  const auto it = done_.find({p.line_record, p.base()});
+  return it != done_.end() && it->second.test(p.bit());
+}
+
+void partition_map::admit(shard_data& data, const std::string& job) {
+  table_.add(data.where, job);
+  names_[data.where.job] = job;
+  shard_past past;
+  bool any = false;
+  std::int64_t open = 0;
+  for (std::uint32_t i = 0; i < data.where.count; ++i) {
+    const auto p = shard_table::place_in(data.where, i);
+    const position where(partition_, data.where.id, i);
+    if (is_done(p)) {
+      past.done.set(i);
+      any = true;
+      attempts_.erase(p);
+      held_.erase(p);
+      settled_.erase(p);
+      continue;
+    }
+    ++open;
+    reopened_.erase(p);
+    if (held_.erase(p) > 0) {
+      past.held.push_back(where);
+      any = true;
+    }
+    if (const auto it = attempts_.find(p); it != attempts_.end()) {
+      past.attempts.push_back(to_record(it->second, where));
+      past.attempts.back().job = data.where.job;
+      any = true;
+      attempts_.erase(it);
+    }
+  }
+  table_.add_open(data.where.id, open);
+  if (any) data.past = std::make_shared<const shard_past>(std::move(past));
+}
+
+std::int64_t partition_map::done_in(const seen_record& r) const {
+  if (r.offset < watermark_) return r.count;  // counted at recovery, reopened ones too
+  std::int64_t n = 0;
+  for (std::uint32_t i = 0; i < r.count; ++i) {
+    const place p{r.offset, i, r.line_record, 0};
+    const auto it = done_.find({p.line_record, p.base()});
+    n += it != done_.end() && it->second.test(p.bit());
+  }
+  return n;
+}
+
+void partition_map::count(const seen_record& r) {
+  read_to_ = std::max(read_to_, r.offset + 1);
+  if (r.offset < watermark_) return;
+  auto& known = counted_[r.offset];
+  if (!known.job.empty()) prompts_[known.job] -= known.prompts;
+  known = {r.job, static_cast<std::int64_t>(r.count) - done_in(r)};
+  if (!known.job.empty()) prompts_[known.job] += known.prompts;
+}
+
+place partition_map::with_generation(place p) const {
+  const auto it = generations_.find(p.prompt());
+  return it == generations_.end() ? p : p.in(it->second);
+}
+
+fleet_attempt partition_map::to_attempt(const attempt_record& a) const {
+  fleet_attempt out;
+  out.where = with_generation(table_.place_of(a.where));
+  out.job = table_.job_of(a.where.shard());
+  out.pool = a.pool;
+  out.lane = a.lane;
+  out.in_flight = a.in_flight;
+  out.sends = a.sends;
+  out.attempts = a.attempts;
+  out.maybe_billed = a.maybe_billed;
+  out.charged = a.charged;
+  out.reserved = a.reserved;
+  out.at = a.at;
+  out.deadline = a.deadline;
+  out.deaths = a.deaths;
+  return out;
+}
+
+attempt_record partition_map::to_record(const fleet_attempt& a, position where) {
+  attempt_record out;
+  out.where = where;
+  out.pool = a.pool;
+  out.lane = a.lane;
+  out.sends = a.sends;
+  out.attempts = a.attempts;
+  out.maybe_billed = a.maybe_billed;
+  out.charged = a.charged;
+  out.at = a.at;
+  out.deaths = a.deaths;
+  return out;
+}
+
+finished_row partition_map::to_row(finished_prompt&& f) const {
+  finished_row out;
+  const auto where = with_generation(table_.place_of(f.where));
+  const auto& job = table_.job_of(f.where.shard());
+  out.key = result_key(job, f.custom_id_token, partition_, where);
+  out.row = std::move(f.row);
+  while (!out.row.empty() && out.row.back() == '\n') out.row.pop_back();
+  auto& facts = out.facts;
+  facts.where = where;
+  facts.kind = f.kind;
+  facts.job = job;
+  facts.pool = std::move(f.pool);
+  facts.lane = std::move(f.lane);
+  facts.model = std::move(f.model);
+  facts.code = std::move(f.error_code);
+  facts.usage = f.usage;
+  facts.charged = f.charged;
+  facts.sends = f.sends;
+  facts.maybe_billed = f.maybe_billed;
+  facts.done_at = f.done_at;
+  return out;
+}
+
+owner_group partition_map::to_group(commit_group&& group) {
+  owner_group out;
+  out.attempts.reserve(group.attempts.size());
+  for (const auto& a : group.attempts)  // a prompt that was settled meanwhile may be forgotten
+    if (table_.knows(a.where.shard())) out.attempts.push_back(to_attempt(a));
+  out.finished.reserve(group.finished.size());
+  for (auto& f : group.finished) {
+    table_.add_open(f.where.shard(), -1);
+    out.finished.push_back(to_row(std::move(f)));
+  }
+  for (auto& t : group.totals)
+    if (const auto name = names_.find(t.job); name != names_.end())
+      out.totals.push_back({name->second, std::move(t.lane)});
+  return out;
+}
+
+log_news partition_map::to_news(const std::vector<settled_place>& settled,
+                                const std::vector<reopened_place>& reopened) {
+  log_news news;
+  for (const auto& s : settled) {
+    const auto& f = s.facts;
+    const auto where = table_.position_of(f.where);
+    if (!where) {
+      settled_.insert(f.where.prompt());
+      reopened_.erase(f.where.prompt());
+      continue;
+    }
+    table_.add_open(where->shard(), -1);
+    news.settled.push_back(
+        {*where, f.kind, table_.at(where->shard()).job, f.charged, f.pool, f.lane, f.usage});
+  }
+  for (const auto& r : reopened) {
+    const auto p = r.history.where.prompt();
+    if (r.history.where.generation > 0) generations_[p] = r.history.where.generation;
+    if (const auto where = table_.position_of(p)) {
+      auto record = to_record(r.history, *where);
+      record.job = table_.at(where->shard()).job;
+      if (r.retried) table_.add_open(where->shard(), 1);
+      news.reopened.push_back({std::move(record), r.in_doubt});
+      continue;
+    }
+    settled_.erase(p);
+    held_.erase(p);
+    reopened_.insert(p);
+    attempts_[p] = r.history;
+    if (p.offset < read_to_) refetch_.insert(p.offset);
+  }
+  return news;
+}
+
+shard_id partition_map::forget_below(
+    std::int64_t offset, const std::function<void(const shard_descriptor&)>& forgotten) {
+  watermark_ = std::max(watermark_, offset);
+  counted_.erase(counted_.begin(), counted_.lower_bound(offset));
+  done_.erase(done_.lower_bound({false, 0}), done_.lower_bound({false, offset}));
+  done_.erase(done_.lower_bound({true, 0}), done_.lower_bound({true, offset - shard_prompts_max}));
+  return table_.forget_below(offset, forgotten);
+}
+
+}  // namespace spillway::kafka
