@@ -30,7 +30,7 @@ struct kafka_log_callbacks {
 
 struct kafka_log_options {
   partition_id partition;
-  std::string session;      ///< unique: new with every take-over
+  std::string session;  ///< unique: new with every take-over
   std::string fleet_uuid;
   std::string member;
   std::string shards_name;  ///< of the topic, for rows
@@ -44,10 +44,10 @@ struct kafka_log_view {
   owner_state state = owner_state::opening;
   std::string message;
   owner_counters counters;
-  std::int64_t read_to = 0;    ///< shards below this offset were read
+  std::int64_t read_to = 0;  ///< shards below this offset were read
   std::int64_t watermark = 0;
-  std::int64_t dead = 0;       ///< dead letters stored
-  std::int64_t unread_bytes = 0;  ///< of answers published and not read back
+  std::int64_t dead = 0;              ///< dead letters stored
+  std::int64_t unread_bytes = 0;      ///< of answers published and not read back
   std::vector<progress_record> jobs;  ///< what only the engine knows is missing in them
 };
 

@@ -50,6 +50,11 @@ class kafka_log_thread final : public kafka_log {
     std::vector<std::pair<dead_record, bool>> buried;  ///< stored, or to be tried again
     std::vector<std::function<void(owner&)>> orders;   ///< suspend, resume, leave, close
   };
+  /// Reaches the log from callbacks that may come after its end.
+  struct self_reference {
+    std::mutex mutex;
+    kafka_log_thread* log = nullptr;
+  };
   struct pending_group {
     std::uint64_t seq = 0;
     bool intents = false, results = false;
@@ -58,8 +63,15 @@ class kafka_log_thread final : public kafka_log {
   void run();
   [[nodiscard]] input wait(time_point until);
   void order(std::function<void(owner&)>);
-  template <class Put>
-  void put(Put);
+  template <class Add>
+  void put(Add add) {
+    {
+      const std::lock_guard lock(mutex_);
+      add(input_);
+      has_input_ = true;
+    }
+    wake_.notify_one();
+  }
   void take(input&&);
   void pass_failpoints(const link_message&);
   void handle(owner_output&&);
@@ -106,6 +118,8 @@ class kafka_log_thread final : public kafka_log {
   std::int64_t watermark_ = 0, dead_ = 0;
   int opening_reads_ = 0;
   owner_state last_state_ = owner_state::opening;
+
+  const std::shared_ptr<self_reference> self_ = std::make_shared<self_reference>();
 
   mutable std::mutex mutex_;
   std::condition_variable wake_, changed_;

@@ -50,8 +50,8 @@ void shard_table::add_open(shard_id id, std::int64_t change) {
   if (knows(id)) shards_[id.value() - first_].open += change;
 }
 
-shard_id shard_table::forget_below(
-    std::int64_t offset, const std::function<void(const shard_descriptor&)>& forgotten) {
+shard_id shard_table::forget_below(std::int64_t offset,
+                                   const std::function<void(const shard_descriptor&)>& forgotten) {
   while (!shards_.empty()) {
     const auto& where = shards_.front().where;
     const auto last = static_cast<std::int64_t>(where.offset) +
