@@ -79,12 +79,20 @@ struct recovered_shard {
   std::vector<std::uint64_t> id_hashes;
 };
 
+/// Rows of a job found in a log.
+struct job_rows {
+  job_number job;
+  std::int64_t answered = 0, errors = 0;
+  std::int64_t invalid = 0;  ///< of the errors
+};
+
 /// What a log held when it was taken over.
 struct recovered_log {
   std::vector<recovered_shard> shards;
   std::vector<attempt_record> attempts;  ///< the last record of each unfinished prompt
   std::vector<job_totals> totals;
-  std::int64_t answered = 0, errors = 0, invalid = 0;
+  std::int64_t answered = 0, errors = 0, invalid = 0;  ///< of job 0, where `rows` is empty
+  std::vector<job_rows> rows;
   std::int64_t adopted = 0;  ///< answers that were written but not recorded; recorded now
   std::uint64_t input_bytes = 0;
   /// A former owner's calls that may still be answered: not to be sent until the log reopens them.
@@ -103,8 +111,10 @@ struct settled_prompt {
 
 /// A prompt to be sent after all: a hold that was released, or the retry of a failed one.
 struct reopened_prompt {
-  attempt_record history;  ///< not in flight
-  bool in_doubt = false;   ///< a former send may have been billed
+  /// Its last record. In doubt, `reserved` is the open send's and `charged` is without it: whoever
+  /// reopens it charges it.
+  attempt_record history;
+  bool in_doubt = false;  ///< a former send may have been billed; else it is sent whatever the policy
 };
 
 /// What a log learns on its own while it is owned.

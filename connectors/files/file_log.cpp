@@ -14,6 +14,16 @@
 namespace spillway {
 namespace {
 
+/// A group brings only what it changed; the record holds all.
+void note_totals(std::vector<named_totals>& all, named_totals changed) {
+  for (auto& known : all)
+    if (known.pool == changed.pool && known.lane == changed.lane) {
+      known = std::move(changed);
+      return;
+    }
+  all.push_back(std::move(changed));
+}
+
 class file_log final : public partition_log {
  public:
   file_log(file_log_options options, durable_sink sink)
@@ -77,7 +87,7 @@ result<recovered_log> file_log::take_over() {
   if (auto r = adopt_surplus(log); !r) return r.error();
   if (!log.shards.empty()) input_->resume_after(log.shards.back().where);
   log.attempts = journal_.open();
-  log.totals = state_.progress.totals;
+  for (const auto& t : state_.progress.totals) log.totals.push_back({job_number(0), t});
   log.answered = state_.progress.answered;
   log.errors = state_.progress.failed + state_.progress.invalid;
   log.invalid = state_.progress.invalid;
@@ -257,7 +267,7 @@ result<void> file_log::commit(std::vector<queued>& groups) {
       finished.push_back(f.where);
     }
     for (auto& a : group.attempts) attempts.push_back(std::move(a));
-    if (!group.totals.empty()) p.totals = std::move(group.totals);
+    for (auto& changed : group.totals) note_totals(p.totals, std::move(changed.lane));
   }
   if (auto r = write_rows(state_.results, results); !r) return r;
   if (auto r = write_rows(state_.errors, errors); !r) return r;

@@ -164,6 +164,8 @@ class scheduler {
   /// After `detach`: no action of it will come, open calls only give back their permits.
   void forget(owner_id);
   [[nodiscard]] std::int64_t open_calls(owner_id) const;
+  /// The totals of these records' lanes are part of the next `take_changed_totals`.
+  void note_changed(owner_id, std::span<const attempt_record>);
 
   /// The prompt is done; an open call of its own only costs.
   void settle(const settled_send&, time_point now);
@@ -194,6 +196,9 @@ class scheduler {
   void take_changed_totals(owner_id, std::vector<job_totals>& out);
   [[nodiscard]] job_standing standing(job_number) const;
   [[nodiscard]] const job_setup* job(job_number) const;
+  [[nodiscard]] std::vector<job_number> jobs() const;
+  /// True for a prompt that may still be answered by a former owner's call.
+  [[nodiscard]] bool held(position) const;
   [[nodiscard]] scheduler_counts counts() const;
   /// What earlier owners left of a prompt that is unfinished; null for one without a past.
   [[nodiscard]] const attempt_record* history_of(position) const;

@@ -180,8 +180,6 @@ scheduler::choice scheduler::grant_of_queue(time_point now, work_queue& queue,
   const auto bytes = head.text.size();
   queue.loaded_bytes -= bytes;
   resident_bytes_ -= bytes;
-  active_bytes_ += bytes;
-  job.active_bytes += bytes;
   if (suspect) ++suspects_open_;
   g.what = std::move(from.front());
   from.pop_front();
@@ -305,8 +303,13 @@ void scheduler::start_calls(std::vector<grant>& grants, stripe_runner& stripes,
                             tick_actions& actions) {
   if (grants.empty()) return;
   actions.sends.resize(grants.size());
-  for (std::size_t i = 0; i < grants.size(); ++i)
-    stripes_[stripe_of(grants[i].where)].todo.push_back(i);
+  for (std::size_t i = 0; i < grants.size(); ++i) {
+    const auto& g = grants[i];
+    stripes_[stripe_of(g.where)].todo.push_back(i);
+    if (!g.fresh) continue;
+    active_bytes_ += g.what.text.size();
+    g.queue->cls->job->active_bytes += g.what.text.size();
+  }
   stripes.for_each_stripe(grants.size(), [&](std::size_t s) {
     for (const std::size_t i : stripes_[s].todo)
       actions.sends[i] = {start_call(grants[i]), grants[i].call};

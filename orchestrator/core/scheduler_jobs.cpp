@@ -342,6 +342,21 @@ const job_setup* scheduler::job(job_number id) const {
   return it == jobs_.end() ? nullptr : &it->second->setup;
 }
 
+std::vector<job_number> scheduler::jobs() const {
+  std::vector<job_number> ids;
+  for (const auto& [id, job] : jobs_) ids.push_back(id);
+  return ids;
+}
+
+bool scheduler::held(position where) const {
+  const auto* home = home_of(where.partition());
+  return home != nullptr && home->held.contains(where.local());
+}
+
+void scheduler::note_changed(owner_id owner, std::span<const attempt_record> records) {
+  for (const auto& r : records) (void)owners_.at(owner)->books[r.job].of(r.pool, r.lane);
+}
+
 scheduler_counts scheduler::counts() const { return {in_flight_, waiting_}; }
 
 const attempt_record* scheduler::history_of(position where) const {

@@ -3,18 +3,20 @@
 #pragma once
 
 #include "connectors/log.hpp"
-#include "orchestrator/core/ledger.hpp"
 #include "orchestrator/core/quota_share.hpp"
 #include "orchestrator/core/recent.hpp"
 #include "orchestrator/core/scheduler.hpp"
+#include "orchestrator/engine/class_directory.hpp"
 #include "orchestrator/engine/events.hpp"
+#include "orchestrator/engine/partition_work.hpp"
 #include "orchestrator/engine/progress.hpp"
 #include "orchestrator/runtime/stripes_parallel.hpp"
 #include "workers/auth/authenticator.hpp"
 #include "workers/provider.hpp"
 #include "workers/transport/transport.hpp"
 
-#include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <unordered_map>
 
@@ -26,6 +28,9 @@ struct engine_setup {
   std::function<std::string(file_id)> file_name;
   std::uint64_t seed = 0;
   std::size_t window_bytes = 128u << 20;  ///< prompt bodies kept in memory, of all jobs
+  /// A member of a fleet: only `drain` ends it, a partition whose log or input fails is dropped,
+  /// jobs that can't go on are reported and tried for ever.
+  bool endless = false;
 };
 
 /// All jobs on all partitions of a process. Not thread-safe.
@@ -50,17 +55,24 @@ class engine {
   /// Forgets a job that has no unfinished prompt and no open call.
   void drop_job(job_number);
 
-  /// Takes a partition on: what its log held, and its part of the jobs' budgets.
+  /// Takes a partition on: what its log held, and its part of the jobs' budgets. Not before the
+  /// partition was `left` or dropped, and nothing of its former time may reach `step` any more.
   void attach(partition_id, partition_log&, recovered_log, time_point now);
-  /// Nothing of it is sent until `resume`; its open calls go on.
+  /// Nothing of it is sent until `resume`; its open calls go on. The log's `suspend` follows in the
+  /// next step, behind the sends that are given back.
   void suspend(partition_id);
   void resume(partition_id);
-  /// Its waiting prompts are forgotten. Open calls end as always and are appended to its log.
+  /// Its waiting prompts are forgotten. Open calls end as always and are appended to its log, which
+  /// is told by `leave` in the next step.
   void detach(partition_id);
   /// After `detach`: no call of it is open and everything appended is durable.
   [[nodiscard]] bool left(partition_id) const;
   /// Forgets it at once: its log takes nothing more.
   void drop(partition_id);
+  /// Why it can take nothing more, if so: its log or its input failed.
+  [[nodiscard]] std::optional<failure> failed(partition_id) const;
+  /// Finished shards before this one need not be remembered.
+  void forget_before(partition_id, shard_id);
 
   /// Divides the lanes' quotas by the partitions owned, and jobs' budgets by all partitions.
   void set_share(quota_share, time_point now);
@@ -71,11 +83,14 @@ class engine {
                                          const std::vector<std::int64_t>& slots, transport&,
                                          time_point now);
 
+  /// True while calls are open that went to this transport.
+  [[nodiscard]] bool uses(const transport&) const;
+
   /// Takes events and acts. Returns when to step again at the latest.
   time_point step(time_point now, engine_events);
 
   /// Sends what waited for this commit, without a tick: between two steps.
-  void release(partition_id, commit_seq durable, time_point now);
+  void release(partition_id, commit_seq durable);
   [[nodiscard]] commit_seq durable(partition_id) const;
 
   /// True once nothing more will happen: everything is durable, or a log is broken. Never without
@@ -87,66 +102,95 @@ class engine {
   [[nodiscard]] std::vector<lane_progress> lanes(time_point now) const;
 
  private:
-  struct open_call {
-    position where;
-    lane_id lane;
-    endpoint_kind endpoint;
-  };
-  struct waiting_send {
-    commit_seq intent;
-    lane_id lane;
-    outgoing_call call;
-  };
   struct pool_parts {
     std::unique_ptr<provider> adapter;
     std::unique_ptr<authenticator> credentials;
+    std::string region;
+  };
+  /// Where a lane's calls go.
+  struct lane_route {
+    pool_parts* pool = nullptr;
+    std::size_t net = 0;  ///< index into nets_
+    lane_id there;        ///< the transport's number of it
+  };
+  struct net_use {
+    transport* net = nullptr;
+    std::int64_t open = 0;  ///< calls
+  };
+  struct open_call {
+    position where;
+    pool_parts* pool = nullptr;
+    std::size_t net = 0;
+    endpoint_kind endpoint{};
+  };
+  struct new_pools {
+    std::vector<std::unique_ptr<pool_parts>> parts;
+    std::vector<lane_setup> lanes;
+    std::vector<lane_route> routes;  ///< in the order of `lanes`
   };
   struct stripes_adapter;
 
   explicit engine(time_point now);
-  std::vector<call_result> release_sends();
+  [[nodiscard]] result<new_pools> make_pools(const std::vector<pool_config>&,
+                                             const std::vector<std::int64_t>& slots);
+  void take_pools(new_pools&&, std::size_t net);
+
+  // engine_partitions.cpp: what reaches and leaves a partition's log.
+  [[nodiscard]] partition_work* find(partition_id) const;
+  [[nodiscard]] partition_work* find(owner_id) const;
+  void forget_left();
+  void note_log(partition_events&, engine_events&);
+  void note_broken(partition_work&, const failure&);
+  void take_news(partition_work&, const log_news&, time_point now);
+  void reopen(partition_work&, const reopened_prompt&, time_point now);
+  void take_shard(partition_work&, parsed_shard&&, tick_events&);
+  void write_invalid(partition_work&, const invalid_line&);
+  void read_again(partition_work&, shard_id, reading);
+  void request_shards(partition_work&);
+  void commit(partition_work&);
+  void release_sends(partition_work&, std::vector<call_result>* unsent);
+  template <class Use>
+  void each_partition(Use use) const {
+    for (const auto& [id, work] : partitions_) use(*work);
+    for (const auto& work : leaving_) use(*work);
+  }
+
+  // engine_calls.cpp: calls on their way out and in, rows.
   std::vector<call_ended> decode(std::vector<call_result>&&);
-  void take_shard(parsed_shard&&, tick_events&, commit_group&);
-  void request_shards();
-  void encode_sends(time_point now, const tick_actions&, commit_group&, std::vector<waiting_send>&);
-  void write_rows(std::vector<finish_action>&, commit_group&);
+  void encode_sends(time_point now, const tick_actions&);
+  void write_rows(std::vector<finish_action>&, time_point now);
   [[nodiscard]] std::string row_for(const finish_action&) const;
   [[nodiscard]] std::string row_for(const invalid_line&) const;
-  void commit(commit_group&&, std::vector<waiting_send>&&);
+  [[nodiscard]] std::string job_name(job_number) const;
+
   void note_stop(const tick_actions&);
   void log_lane_changes(time_point now);
-  [[nodiscard]] std::vector<named_totals> totals() const;
   [[nodiscard]] lane_progress describe(lane_id, time_point now) const;
+  void add_retired(std::vector<lane_progress>&) const;
 
   engine_setup setup_;
-  std::vector<pool_parts> pools_;
+  std::vector<std::unique_ptr<pool_parts>> pools_;  ///< former ones too: open calls need them
+  std::vector<std::string> pool_names_;             ///< by pool_id
+  std::vector<lane_route> routes_;                  ///< by lane_id
+  std::vector<net_use> nets_;
+  std::shared_ptr<class_directory> directory_;
   std::unique_ptr<scheduler> scheduler_;
-  ledger ledger_;
-  std::vector<named_totals> retired_;  ///< of lanes that are no longer configured
-  commit_group first_group_;           ///< what recovery changed; goes out with the first commit
+  std::map<partition_id, std::unique_ptr<partition_work>> partitions_;
+  std::vector<std::unique_ptr<partition_work>> leaving_;
+  std::uint32_t next_owner_ = 0;
 
-  partition_log* log_ = nullptr;
-  transport* net_ = nullptr;
   shard_reader* reader_ = nullptr;
   parallel_runner* runner_ = nullptr;
   std::unique_ptr<stripes_adapter> stripes_;
 
   std::unordered_map<call_id, open_call> calls_;
-  std::deque<waiting_send> waiting_sends_;
-  commit_seq next_commit_{1}, durable_{0};
-  std::deque<shard_id> unclassified_;  ///< known unfinished shards whose prompts are not queued yet
-  std::vector<bool> classified_;
-  std::size_t first_readings_out_ = 0;
-  bool next_out_ = false;  ///< the next new shard was asked for; one at a time keeps the order
-  bool input_read_ = false, draining_ = false, aborting_ = false, done_ = false;
+  std::vector<call_result> given_back_;  ///< for the next step: sends of partitions dropped
+  bool draining_ = false, aborting_ = false, done_ = false;
   stop_cause stopped_ = stop_cause::none;
   std::string stop_reason_;
   std::optional<failure> broken_;
 
   time_point started_at_{};
-  std::int64_t answered_ = 0, errors_ = 0, invalid_ = 0, resumed_ = 0, in_doubt_at_start_ = 0;
-  std::int64_t adopted_ = 0;
-  std::uint64_t input_bytes_ = 0, indexed_bytes_ = 0;
   std::vector<lane_health> logged_health_;
   time_point looked_at_{};
   recent_sum recent_answers_;

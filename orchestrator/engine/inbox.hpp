@@ -1,7 +1,7 @@
 // Where I/O threads leave what happened until the engine takes it.
 #pragma once
 
-#include "orchestrator/engine/engine.hpp"
+#include "orchestrator/engine/events.hpp"
 
 #include <condition_variable>
 #include <mutex>
@@ -30,12 +30,27 @@ class inbox {
     return taken;
   }
 
-  /// Waits until more than `known` is durable, at most for `patience`. Takes nothing.
-  [[nodiscard]] std::optional<commit_seq> durable_after(commit_seq known, duration patience) {
-    std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, patience, [&] { return events_.durable && *events_.durable > known; });
-    if (events_.durable && *events_.durable > known) return events_.durable;
-    return std::nullopt;
+  /// Waits until in some partition more is durable than `known(partition)`, at most for
+  /// `patience`; passes each such to `use(partition, commit_seq)`. Takes nothing.
+  template <class Known, class Use>
+  void durable_after(Known known, duration patience, Use use) {
+    std::vector<std::pair<partition_id, commit_seq>> more;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, patience, [&] {
+        for (const auto& p : events_.partitions)
+          if (p.durable && *p.durable > known(p.partition))
+            more.emplace_back(p.partition, *p.durable);
+        return !more.empty();
+      });
+    }
+    for (const auto& [partition, durable] : more) use(partition, durable);
+  }
+
+  /// Drops what a partition's former time left here.
+  void forget(partition_id partition) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(events_.partitions, [&](const auto& p) { return p.partition == partition; });
   }
 
  private:

@@ -19,16 +19,19 @@ struct intake::line_result {
   std::optional<class_id> cls;
 };
 
-intake::intake(shard_source& source, class_lookup classes, parallel_runner& runner,
+intake::intake(shard_source& source, job_lookup classes, parallel_runner& runner,
                std::size_t line_bytes_max, std::span<const recovered_shard> known)
     : source_(source),
       classes_(std::move(classes)),
       runner_(runner),
       line_bytes_max_(line_bytes_max) {
   for (const auto& shard : known) {
-    shards_.push_back(shard.where);
+    if (shard.where.ids_checked) continue;
+    auto& ids = jobs_[shard.where.job];
+    ids.shards.emplace(shard.where.id, shard.where);
     for (std::uint32_t i = 0; i < shard.id_hashes.size(); ++i)
-      if (shard.id_hashes[i] != 0) ids_.insert(shard.id_hashes[i], position(shard.where.id, i));
+      if (shard.id_hashes[i] != 0)
+        ids.index.insert(shard.id_hashes[i], position(shard.where.id, i));
   }
 }
 
@@ -36,7 +39,6 @@ result<std::optional<parsed_shard>> intake::next() {
   auto data = source_.read_next();
   if (!data) return data.error();
   if (!*data) return std::optional<parsed_shard>{};
-  shards_.push_back((*data)->where);
   auto shard = parse(**data, false);
   if (!shard) return shard.error();
   return std::optional<parsed_shard>(*std::move(shard));
@@ -48,11 +50,10 @@ result<parsed_shard> intake::again(const shard_descriptor& where) {
   return parse(*data, true);
 }
 
-result<parsed_shard> intake::parse(const shard_data& data, bool known) {
+std::vector<intake::line_result> intake::parse_lines(const shard_data& data,
+                                                     const std::vector<line_view>& lines) {
   const std::string_view bytes(data.bytes.data(), data.size);
-  const auto lines = data.oversized
-                         ? std::vector<line_view>{{0, line_bytes_max_ + 1, data.where.first_line}}
-                         : split_lines(bytes, data.where.first_line);
+  const auto classes = classes_(data.where.job);
   std::vector<line_result> results(lines.size());
   const auto tasks = (lines.size() + lines_a_task - 1) / lines_a_task;
   runner_.for_each(tasks, [&](std::size_t task) {
@@ -67,7 +68,7 @@ result<parsed_shard> intake::parse(const shard_data& data, bool known) {
       }
       r.line = parser_of_thread().parse(bytes.substr(lines[i].offset, lines[i].length));
       if (!r.line.code.empty()) continue;
-      auto cls = classes_(r.line.model, r.line.value.endpoint);
+      auto cls = classes(r.line.model, r.line.value.endpoint);
       if (const auto* refusal = std::get_if<class_refusal>(&cls)) {
         r.line.code = refusal->code;
         r.line.message = refusal->message;
@@ -76,40 +77,62 @@ result<parsed_shard> intake::parse(const shard_data& data, bool known) {
       }
     }
   });
+  return results;
+}
 
-  // Which of two equal ids came first depends on the order: one by one.
-  parsed_shard shard;
-  shard.record.where = data.where;
+/// Which of two equal ids came first depends on the order: one by one.
+result<void> intake::find_repeats(const shard_data& data, const std::vector<line_view>& lines,
+                                  std::vector<line_result>& results, parsed_shard& shard,
+                                  bool known) {
+  auto& job = jobs_[data.where.job];
+  job.shards.try_emplace(data.where.id, data.where);
   shard.record.id_hashes.resize(lines.size());
   std::vector<known_id> ids(lines.size());
   for (std::uint32_t i = 0; i < results.size(); ++i) {
     auto& line = results[i].line;
+    if (line.custom_id.empty()) continue;
     const position where(data.where.id, i);
-    if (!line.custom_id.empty()) {
-      const auto hash = hash_custom_id(line.custom_id);
-      auto earlier = earlier_use(hash, where, line.custom_id, ids);
-      if (!earlier) return earlier.error();
-      if (*earlier && line.code.empty()) {
-        line.code = "duplicate_custom_id";
-        line.message = "the custom_id was used before, in line " + std::to_string((*earlier)->line);
-        if ((*earlier)->file != data.where.file)
-          line.message += " of input file " + std::to_string((*earlier)->file.value() + 1);
-        line.message += "; the first one counts";
-      }
-      if (!*earlier) {
-        shard.record.id_hashes[i] = hash;
-        ids[i] = {line.custom_id, lines[i].number, data.where.file};
-        if (!known) ids_.insert(hash, where);
-      }
+    const auto hash = hash_custom_id(line.custom_id);
+    auto earlier = earlier_use(job, hash, where, line.custom_id, ids);
+    if (!earlier) return earlier.error();
+    if (*earlier && line.code.empty()) {
+      line.code = "duplicate_custom_id";
+      line.message = "the custom_id was used before, in line " + std::to_string((*earlier)->line);
+      if ((*earlier)->file != data.where.file)
+        line.message += " of input file " + std::to_string((*earlier)->file.value() + 1);
+      line.message += "; the first one counts";
     }
+    if (*earlier) continue;
+    shard.record.id_hashes[i] = hash;
+    ids[i] = {line.custom_id, lines[i].number, data.where.file};
+    if (!known) job.index.insert(hash, where);
+  }
+  return {};
+}
+
+result<parsed_shard> intake::parse(const shard_data& data, bool known) {
+  const std::string_view bytes(data.bytes.data(), data.size);
+  const auto lines = data.oversized
+                         ? std::vector<line_view>{{0, line_bytes_max_ + 1, data.where.first_line}}
+                         : split_lines(bytes, data.where.first_line);
+  auto results = parse_lines(data, lines);
+  parsed_shard shard;
+  shard.record.where = data.where;
+  if (!data.where.ids_checked)
+    if (auto found = find_repeats(data, lines, results, shard, known); !found)
+      return found.error();
+  for (std::uint32_t i = 0; i < results.size(); ++i) {
+    auto& line = results[i].line;
+    const position where(data.where.partition, data.where.id, i);
     if (!line.code.empty()) {
       shard.invalid.push_back({where, data.where.file, lines[i].number,
                                data.where.offset + lines[i].offset, std::move(line.custom_id_token),
-                               std::move(line.code), std::move(line.message)});
+                               std::move(line.code), std::move(line.message), data.where.job});
       continue;
     }
     prompt p = std::move(line.value);
     p.where = where;
+    p.job = data.where.job;
     p.cls = *results[i].cls;
     p.file = data.where.file;
     p.line = lines[i].number;
@@ -120,14 +143,14 @@ result<parsed_shard> intake::parse(const shard_data& data, bool known) {
 }
 
 result<std::optional<intake::known_id>> intake::earlier_use(
-    std::uint64_t hash, position own, const std::string& custom_id,
+    job_ids& job, std::uint64_t hash, position own, const std::string& custom_id,
     const std::vector<known_id>& own_shard) {
   std::optional<known_id> found;
   std::optional<failure> bad;
-  const bool hit = ids_.find(hash, [&](position candidate) {
+  const bool hit = job.index.find(hash, [&](position candidate) {
     if (candidate >= own) return false;  // itself, or one that comes later
     auto first = candidate.shard() == own.shard() ? result<known_id>(own_shard[candidate.index()])
-                                                  : id_at(candidate);
+                                                  : id_at(job, candidate);
     if (!first) {
       bad = first.error();
       return true;
@@ -140,9 +163,9 @@ result<std::optional<intake::known_id>> intake::earlier_use(
   return found;
 }
 
-result<intake::known_id> intake::id_at(position where) {
+result<intake::known_id> intake::id_at(const job_ids& job, position where) {
   if (!cached_ || cached_->where.id != where.shard()) {
-    auto data = source_.read(shards_[where.shard().value()]);
+    auto data = source_.read(job.shards.at(where.shard()));
     if (!data) return data.error();
     cached_ = *std::move(data);
     cached_lines_ = split_lines({cached_->bytes.data(), cached_->size}, cached_->where.first_line);

@@ -2,16 +2,53 @@
 
 namespace spillway {
 
-reader_thread::reader_thread(intake& intake, inbox& inbox) : intake_(intake), inbox_(inbox) {
+namespace {
+
+result<std::optional<parsed_shard>> read_from(intake& lines,
+                                              const std::optional<shard_descriptor>& again) {
+  if (!again) return lines.next();
+  auto shard = lines.again(*again);
+  if (!shard) return shard.error();
+  return std::optional<parsed_shard>(*std::move(shard));
+}
+
+}  // namespace
+
+reader_thread::reader_thread(inbox& inbox) : inbox_(inbox) {
   thread_ = std::thread([this] { run(); });
 }
 
 reader_thread::~reader_thread() { stop(); }
 
-void reader_thread::read_next() {
+void reader_thread::add(partition_id id, std::unique_ptr<intake> lines) {
+  const std::lock_guard lock(mutex_);
+  auto& source = sources_[id];
+  ensure(source == nullptr, "a partition read twice");
+  source = std::make_unique<reader_thread::source>();
+  source->lines = std::move(lines);
+}
+
+void reader_thread::remove(partition_id id) {
+  std::unique_lock lock(mutex_);
+  const auto it = sources_.find(id);
+  if (it == sources_.end()) return;
+  auto gone = std::move(it->second);
+  sources_.erase(it);
+  idle_.wait(lock, [&] { return serving_ != gone.get(); });
+}
+
+void reader_thread::forget_job(job_number job) {
   {
     const std::lock_guard lock(mutex_);
-    ++next_;
+    for (const auto& [id, source] : sources_) source->forget.push_back(job);
+  }
+  wake_.notify_one();
+}
+
+void reader_thread::read_next(partition_id id) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = sources_.find(id); it != sources_.end()) ++it->second->next;
   }
   wake_.notify_one();
 }
@@ -19,7 +56,16 @@ void reader_thread::read_next() {
 void reader_thread::read_again(const shard_descriptor& where) {
   {
     const std::lock_guard lock(mutex_);
-    again_.push_back(where);
+    if (const auto it = sources_.find(where.partition); it != sources_.end())
+      it->second->again.push_back(where);
+  }
+  wake_.notify_one();
+}
+
+void reader_thread::wake(partition_id id) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = sources_.find(id); it != sources_.end()) it->second->dry = false;
   }
   wake_.notify_one();
 }
@@ -34,37 +80,72 @@ void reader_thread::stop() {
   thread_.join();
 }
 
-void reader_thread::run() {
-  for (;;) {
-    std::optional<shard_descriptor> again;
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return stopping_ || !again_.empty() || next_ > 0; });
-      if (stopping_) return;
-      if (again_.empty()) {
-        --next_;
-      } else {
-        again = again_.front();
-        again_.pop_front();
-      }
+reader_thread::source* reader_thread::next_source() {
+  auto it = sources_.upper_bound(turn_);
+  for (auto left = sources_.size(); left > 0; --left) {
+    if (it == sources_.end()) it = sources_.begin();
+    if (it->second->due()) {
+      turn_ = it->first;
+      return it->second.get();
     }
-    auto shard = again ? [&]() -> result<std::optional<parsed_shard>> {
-      auto read = intake_.again(*again);
-      if (!read) return read.error();
-      return std::optional<parsed_shard>(*std::move(read));
-    }()
-        : intake_.next();
-    const bool failed = !shard;
-    inbox_.put([&](engine_events& e) {
-      if (failed)
-        e.input_failed = shard.error();
-      else if (*shard)
-        e.shards.push_back(**std::move(shard));
-      else
-        e.input_end = true;
-    });
-    if (failed) return;
+    ++it;
   }
+  return nullptr;
+}
+
+void reader_thread::run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    source* due = nullptr;
+    wake_.wait(lock, [&] { return stopping_ || (due = next_source()) != nullptr; });
+    if (stopping_) return;
+    serving_ = due;
+    serve(lock, *due);
+    serving_ = nullptr;
+    idle_.notify_all();
+  }
+}
+
+/// Under the lock but for the reading itself.
+void reader_thread::serve(std::unique_lock<std::mutex>& lock, source& from) {
+  const auto id = turn_;
+  for (const auto job : std::exchange(from.forget, {})) from.lines->forget_job(job);
+  std::optional<shard_descriptor> again;
+  if (!from.again.empty()) {
+    again = from.again.front();
+    from.again.pop_front();
+  } else if (from.next > 0 && !from.dry) {
+    --from.next;
+    from.dry = from.lines->endless();  // unless it has one, or is woken meanwhile
+  } else {
+    return;
+  }
+  lock.unlock();
+  auto shard = read_from(*from.lines, again);
+  lock.lock();
+  const bool known = sources_.contains(id) && sources_[id].get() == &from;
+  if (!known) return;
+  from.failed = !shard;
+  if (!again && shard && from.lines->endless()) {
+    if (!*shard) {
+      ++from.next;  // asked again when it is woken
+      return;
+    }
+    from.dry = false;
+  }
+  put(id, from, std::move(shard));
+}
+
+void reader_thread::put(partition_id id, source& from, result<std::optional<parsed_shard>>&& shard) {
+  inbox_.put([&](engine_events& e) {
+    auto& events = e.of(id);
+    if (from.failed)
+      events.input_failed = shard.error();
+    else if (*shard)
+      events.shards.push_back(**std::move(shard));
+    else
+      events.input_end = true;
+  });
 }
 
 }  // namespace spillway

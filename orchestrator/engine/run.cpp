@@ -27,6 +27,10 @@ constexpr duration look_period = 50ms;           // signals are noticed within t
 constexpr duration progress_period = 200ms;
 constexpr duration status_period = 1s;
 
+// The embedded log has one of each.
+constexpr job_number only_job{0};
+constexpr partition_id only_partition{0};
+
 /// Latest progress, from the engine's thread to the caller's.
 class progress_box {
  public:
@@ -68,7 +72,8 @@ void run_engine(engine& e, inbox& in, const time_source& time, progress_box& box
     // A freed connection doesn't wait for a tick: what becomes durable meanwhile is sent at once.
     for (auto left = now + tick_period - time.now(); left > 0ns && !e.done();
          left = now + tick_period - time.now())
-      if (const auto durable = in.durable_after(e.durable(), left)) e.release(*durable);
+      in.durable_after([&](partition_id p) { return e.durable(p); }, left,
+                       [&](partition_id p, commit_seq durable) { e.release(p, durable); });
   }
   box.put(e.progress(time.now()));
 }
@@ -93,7 +98,6 @@ class job_run {
   std::vector<std::int64_t> slots_;
   std::unique_ptr<partition_log> log_;
   std::unique_ptr<engine> engine_;
-  std::unique_ptr<intake> intake_;
   std::unique_ptr<reader_thread> reader_;
   std::unique_ptr<transport> net_;
   progress_box box_;
@@ -101,12 +105,18 @@ class job_run {
 
 engine_setup setup_of(const run_request& r) {
   engine_setup s;
-  s.config = r.config;
-  s.job_name = r.job_name;
-  s.file_names = r.inputs;
+  s.pools = r.config.pools;
+  s.file_name = [names = r.inputs](file_id file) { return names[file.value()]; };
   s.seed = r.seed;
   while (s.seed == 0) s.seed = std::random_device{}();
   return s;
+}
+
+job_setup job_of(const run_request& r) {
+  job_setup job;
+  job.name = r.job_name;
+  job.policy = r.config.job;
+  return job;
 }
 
 result<void> job_run::check_before_state(const stop_flag& stop) {
@@ -130,10 +140,11 @@ result<void> job_run::check_before_state(const stop_flag& stop) {
   if (!net) return net.error();
   net_ = *std::move(net);
   // Credentials and, with --strict, every line, before a state is created.
-  auto trial = engine::make(setup_of(request_), slots_, {}, time_.now());
+  auto trial = engine::make(setup_of(request_), slots_, time_.now());
   if (!trial) return trial.error();
+  (*trial)->put_job(only_job, job_of(request_), time_.now());
   if (request_.strict)
-    return check_all_lines(request_.inputs, (*trial)->lookup(), runner_, request_.line_bytes_max,
+    return check_all_lines(request_.inputs, (*trial)->lookup()(only_job), runner_, request_.line_bytes_max,
                            stop);
   return {};
 }
@@ -152,22 +163,25 @@ result<void> job_run::prepare(const stop_flag& stop) {
                         .line_bytes_max = request_.line_bytes_max},
                        [this](result<commit_seq> durable) {
                          inbox_.put([&](engine_events& e) {
+                           auto& events = e.of(only_partition);
                            if (durable)
-                             e.durable = *durable;
+                             events.durable = *durable;
                            else
-                             e.broken = durable.error();
+                             events.broken = durable.error();
                          });
                        });
   auto recovered = log_->take_over();
   if (!recovered) return recovered.error();
-  const auto known = recovered->shards;
-  auto made = engine::make(setup_of(request_), slots_, *std::move(recovered), time_.now());
+  auto made = engine::make(setup_of(request_), slots_, time_.now());
   if (!made) return made.error();
   engine_ = *std::move(made);
-  intake_ =
-      std::make_unique<intake>(*log_, engine_->lookup(), runner_, request_.line_bytes_max, known);
-  reader_ = std::make_unique<reader_thread>(*intake_, inbox_);
-  engine_->connect(*log_, *net_, *reader_, runner_);
+  engine_->put_job(only_job, job_of(request_), time_.now());
+  reader_ = std::make_unique<reader_thread>(inbox_);
+  reader_->add(only_partition,
+               std::make_unique<intake>(*log_, engine_->lookup(), runner_, request_.line_bytes_max,
+                                        recovered->shards));
+  engine_->connect(*net_, *reader_, runner_);
+  engine_->attach(only_partition, *log_, *std::move(recovered), time_.now());
   box_.put(engine_->progress(time_.now()));
   return {};
 }

@@ -10,7 +10,8 @@ result<void> check_all_lines(const std::vector<std::string>& inputs, class_looku
   constexpr std::size_t shown_max = 20;
   auto input = input_reader::open(inputs, line_bytes_max);
   if (!input) return input.error();
-  intake lines(*input, std::move(classes), runner, line_bytes_max, {});
+  const auto same = [&](job_number) { return classes; };
+  intake lines(*input, same, runner, line_bytes_max, {});
   std::size_t bad = 0;
   std::string shown;
   for (;;) {

@@ -21,7 +21,9 @@ fake_log::fake_log(std::vector<std::string> lines, std::size_t shard_lines) {
                    .first_line = first + 1,
                    .next_line = first + 1 + count,
                    .count = static_cast<std::uint32_t>(count),
-                   .crc = 0};
+                   .crc = 0,
+                   .partition = {},
+                   .job = {}};
     input_.push_back(std::move(shard));
   }
 }
@@ -72,7 +74,15 @@ void fake_log::apply(commit_group&& group) {
     attempts_.erase(where);
     if (!finished_.emplace(where, std::move(f)).second) complaint_ = "a second row for a prompt";
   }
-  if (!group.totals.empty()) totals_ = std::move(group.totals);
+  for (auto& changed : group.totals) {
+    const auto known = std::find_if(totals_.begin(), totals_.end(), [&](const job_totals& t) {
+      return t.lane.pool == changed.lane.pool && t.lane.lane == changed.lane.lane;
+    });
+    if (known == totals_.end())
+      totals_.push_back(std::move(changed));
+    else
+      *known = std::move(changed);
+  }
 }
 
 std::optional<commit_seq> fake_log::sync() {
@@ -106,8 +116,8 @@ void fake_log::adopt() {
       continue;
     }
     for (auto& t : totals_)
-      if (t.pool == it->second.pool && t.lane == it->second.lane)
-        t.totals.settled += row->cost - it->second.charged;
+      if (t.lane.pool == it->second.pool && t.lane.lane == it->second.lane)
+        t.lane.totals.settled += row->cost - it->second.charged;
     attempts_.erase(it);
     finished_.emplace(f.where.value(), std::move(f));
     ++adopted_;
@@ -124,7 +134,7 @@ std::vector<position> fake_log::in_flight() const {
 
 nano_usd fake_log::settled() const {
   nano_usd sum;
-  for (const auto& t : totals_) sum += t.totals.settled;
+  for (const auto& t : totals_) sum += t.lane.totals.settled;
   return sum;
 }
 

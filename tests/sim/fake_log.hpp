@@ -38,7 +38,7 @@ class fake_log {
   /// A kill: what was not synced is lost, but rows of the commit under way may be in the files.
   void crash(random_engine&);
 
-  [[nodiscard]] const std::map<std::uint32_t, finished_prompt>& finished() const {
+  [[nodiscard]] const std::map<std::uint64_t, finished_prompt>& finished() const {
     return finished_;
   }
   /// Prompts whose send is durable and whose result is not.
@@ -54,9 +54,9 @@ class fake_log {
 
   std::vector<shard_data> input_;
   std::vector<shard_record> shards_;
-  std::map<std::uint32_t, finished_prompt> finished_;
-  std::map<std::uint32_t, attempt_record> attempts_;
-  std::vector<named_totals> totals_;
+  std::map<std::uint64_t, finished_prompt> finished_;
+  std::map<std::uint64_t, attempt_record> attempts_;
+  std::vector<job_totals> totals_;
   std::deque<std::pair<commit_seq, commit_group>> pending_;
   std::vector<finished_prompt> surplus_;
   std::size_t adopted_ = 0;

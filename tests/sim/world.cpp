@@ -11,21 +11,21 @@ namespace {
 /// Reads when the world lets it.
 class waiting_reader final : public shard_reader {
  public:
-  void read_next() override { ++next_; }
+  void read_next(partition_id) override { ++next_; }
   void read_again(const shard_descriptor& where) override { again_.push_back(where); }
   [[nodiscard]] bool asked() const { return next_ > 0 || !again_.empty(); }
   void serve(intake& in, engine_events& events) {
     if (!again_.empty()) {
-      events.shards.push_back(*in.again(again_.front()));
+      events.of(partition_id(0)).shards.push_back(*in.again(again_.front()));
       again_.pop_front();
       return;
     }
     --next_;
     auto shard = *in.next();
     if (shard)
-      events.shards.push_back(*std::move(shard));
+      events.of(partition_id(0)).shards.push_back(*std::move(shard));
     else
-      events.input_end = true;
+      events.of(partition_id(0)).input_end = true;
   }
 
  private:
@@ -72,16 +72,19 @@ ending world::live(time_point kill_at, time_point stop_at) {
     const auto line = where.shard().value() * schedule_.shard_lines + where.index();
     cloud_.excuse("p" + std::to_string(line));
   }
-  const auto known = recovered.shards;
-  auto e = *engine::make({.config = config_,
-                          .job_name = "job",
-                          .file_names = {"in.jsonl"},
+  auto e = *engine::make({.pools = config_.pools,
+                          .file_name = [](file_id) { return std::string("in.jsonl"); },
                           .seed = schedule_.seed + 1,
                           .window_bytes = schedule_.window_bytes},
-                         schedule_.slots, std::move(recovered), now_);
-  intake in(session, e->lookup(), runner_, 1 << 20, known);
+                         schedule_.slots, now_);
+  job_setup job;
+  job.name = "job";
+  job.policy = config_.job;
+  e->put_job(job_number(0), job, now_);
+  intake in(session, e->lookup(), runner_, 1 << 20, recovered.shards);
   waiting_reader reader;
-  e->connect(session, cloud_, reader, runner_);
+  e->connect(cloud_, reader, runner_);
+  e->attach(partition_id(0), session, std::move(recovered), now_);
 
   const auto give_up = now_ + std::chrono::hours(6);
   time_point wake = now_, sync_at = time_never, read_at = time_never;
@@ -102,7 +105,7 @@ ending world::live(time_point kill_at, time_point stop_at) {
     }
     engine_events events;
     if (now_ >= sync_at) {
-      events.durable = log_.sync();
+      events.of(partition_id(0)).durable = log_.sync();
       sync_at = time_never;
     }
     if (now_ >= read_at) {

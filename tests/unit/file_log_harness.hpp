@@ -109,7 +109,11 @@ inline attempt_record intent(std::uint64_t line, std::uint32_t sends = 1) {
 
 inline finished_prompt answer(const job_folder& job, std::uint64_t line,
                               row_kind kind = row_kind::answered) {
-  return {position::from_value(static_cast<std::uint32_t>(line - 1)), kind, row_of(job, line)};
+  finished_prompt f;
+  f.where = position::from_value(line - 1);
+  f.kind = kind;
+  f.row = row_of(job, line);
+  return f;
 }
 
 inline shard_record record_of(const shard_data& data) {

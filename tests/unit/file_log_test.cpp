@@ -9,9 +9,9 @@
 namespace spillway {
 namespace {
 
-std::vector<named_totals> totals_with(std::int64_t calls) {
-  named_totals t{"pool", "lane", "m", {}};
-  t.totals.calls = calls;
+std::vector<job_totals> totals_with(std::int64_t calls) {
+  job_totals t{{}, {"pool", "lane", "m", {}}};
+  t.lane.totals.calls = calls;
   return {t};
 }
 
@@ -65,7 +65,7 @@ TEST(file_log, what_was_durable_is_found_again) {
   EXPECT_EQ(o.found.attempts[0].line, 2u);
   EXPECT_TRUE(o.found.attempts[0].in_flight);
   EXPECT_EQ(o.found.attempts[0].reserved, nano_usd(1'000));
-  EXPECT_EQ(o.found.totals.at(0).totals.calls, 17);
+  EXPECT_EQ(o.found.totals.at(0).lane.totals.calls, 17);
   EXPECT_EQ(o.found.answered, 1);
   EXPECT_EQ(o.found.errors, 1);
   EXPECT_EQ(o.found.invalid, 0);
@@ -140,7 +140,7 @@ TEST(file_log, answers_written_but_not_recorded_are_adopted) {
     EXPECT_TRUE(o.found.shards[0].done.test(2));
     ASSERT_EQ(o.found.attempts.size(), 1u);
     EXPECT_EQ(o.found.attempts[0].line, 1u) << "its row was torn: in doubt";
-    const auto& lane = o.found.totals.at(0).totals;
+    const auto& lane = o.found.totals.at(0).lane.totals;
     EXPECT_EQ(lane.answered, 1);
     EXPECT_EQ(lane.rejected, 1);
     EXPECT_EQ(lane.settled, nano_usd(900));

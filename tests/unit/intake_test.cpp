@@ -27,6 +27,7 @@ std::variant<class_id, class_refusal> classes(std::string_view model, endpoint_k
   if (model == "n") return class_id(1);
   return class_refusal{"unknown_model", "no configured lane offers the model"};
 }
+class_lookup classes_of(job_number) { return classes; }
 
 /// An input and an intake over it, perhaps one that goes on behind known shards.
 class session {
@@ -35,7 +36,7 @@ class session {
           std::span<const recovered_shard> known = {})
       : reader_(input_reader::open(files, line_max).value()),
         runner_(threads),
-        intake_(reader_, classes, runner_, line_max, known) {
+        intake_(reader_, classes_of, runner_, line_max, known) {
     if (!known.empty()) reader_.resume_after(known.back().where);
   }
   std::vector<parsed_shard> read_all() {

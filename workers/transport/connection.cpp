@@ -34,6 +34,11 @@ task<> connection::run() {
   phase_ = phase::busy;
   for (;;) {
     if (has_call_) {
+      // Nothing between here and the first write waits.
+      if (!stopped() && !pool_.still_wanted(assigned_)) {
+        has_call_ = false;
+        continue;
+      }
       co_await exchange();
       if (!reusable_) break;
     } else if (stopped() || !still_open()) {

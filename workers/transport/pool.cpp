@@ -8,6 +8,11 @@
 #include <exception>
 
 namespace spillway::net {
+namespace {
+
+constexpr const char* too_late = "given back: it was not sent in time";
+
+}  // namespace
 
 pool::pool(io_thread& thread, const pool_config& config, const endpoint_url& url,
            std::shared_ptr<tls_context> tls)
@@ -72,6 +77,23 @@ void pool::sweep(steady_time now) {
   }
   for (const auto& c : connections_)
     if (!c->parked()) c->check_deadline(now);
+  for (lane_state& l : lanes_) return_late(l);
+}
+
+/// Gives back the calls at the front whose time to be written has passed.
+void pool::return_late(lane_state& lane) {
+  while (!lane.ready.empty() && lane.ready.front().call.send_before != time_never &&
+         lane.ready.front().call.send_before <= thread_.now()) {
+    return_unsent(std::move(lane.ready.front()), transport_error::cancelled, too_late);
+    lane.ready.pop_front();
+  }
+}
+
+bool pool::still_wanted(assignment& taken) {
+  if (taken.call.send_before == time_never || thread_.now() < taken.call.send_before) return true;
+  --lanes_[taken.lane].running;
+  return_unsent({std::move(taken.call), taken.submitted_at}, transport_error::cancelled, too_late);
+  return false;
 }
 
 bool pool::take(assignment& into) {
@@ -79,6 +101,7 @@ bool pool::take(assignment& into) {
     lane_state& l = lanes_[turn_];
     const auto index = static_cast<std::uint32_t>(turn_);
     turn_ = turn_ + 1 < lanes_.size() ? turn_ + 1 : 0;
+    return_late(l);
     if (l.ready.empty() || l.running >= l.cap) continue;
     into.call = std::move(l.ready.front().call);
     into.submitted_at = l.ready.front().submitted_at;

@@ -34,6 +34,8 @@ class pool {
 
   /// The next call whose lane has room, lanes taking turns. False when there is none.
   [[nodiscard]] bool take(assignment& into);
+  /// True if the call may still be written; else it is given back and its place is free.
+  [[nodiscard]] bool still_wanted(assignment& taken);
   void finish(std::uint32_t lane, call_result&& result);
   void connected() { --connecting_; }
   /// The attempt is over; one waiting call comes back with the error.
@@ -63,6 +65,7 @@ class pool {
   [[nodiscard]] std::int64_t runnable() const;
   void open_connection();
   void ended(connection& over);
+  void return_late(lane_state& lane);
   void return_unsent(waiting_call&& waiting, transport_error error, std::string detail);
 
   io_thread& thread_;

@@ -1,0 +1,150 @@
+// Calls on their way out and in, and the rows of finished prompts.
+#include "connectors/rows.hpp"
+#include "orchestrator/engine/engine.hpp"
+#include "orchestrator/engine/for_items.hpp"
+
+namespace spillway {
+
+std::vector<call_ended> engine::decode(std::vector<call_result>&& calls) {
+  std::vector<call_ended> ended(calls.size());
+  std::vector<open_call> opened(calls.size());
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    const auto it = calls_.find(calls[i].id);
+    ensure(it != calls_.end(), "an answer to an unknown call");
+    opened[i] = it->second;
+    --nets_[it->second.net].open;
+    calls_.erase(it);
+  }
+  for_items(*runner_, calls.size(), [&](std::size_t i) {
+    const auto& open = opened[i];
+    ended[i] = {open.where, calls[i].id, open.pool->adapter->decode(url_of(open.endpoint), calls[i]),
+                calls[i].sent_at, calls[i].done_at};
+  });
+  return ended;
+}
+
+void engine::encode_sends(time_point now, const tick_actions& actions) {
+  std::vector<waiting_send> sends(actions.sends.size());
+  for_items(*runner_, sends.size(), [&](std::size_t i) {
+    const auto& active = *actions.sends[i].prompt;
+    const auto& p = active.what;
+    const auto& pool = *routes_[active.lane.value()].pool;
+    const prompt_view view{url_of(p.endpoint), p.view(p.body), p.model.offset - p.body.offset,
+                           p.model.length};
+    sends[i].net = routes_[active.lane.value()].net;
+    sends[i].there = routes_[active.lane.value()].there;
+    sends[i].call = {actions.sends[i].call,
+                     pool.adapter->encode(view, scheduler_->lane_at(active.lane).setup().config)};
+    pool.credentials->authenticate(sends[i].call.request);
+  });
+  for (std::size_t i = 0; i < sends.size(); ++i) {
+    const auto& active = *actions.sends[i].prompt;
+    auto& work = *find(active.what.where.partition());
+    auto record = scheduler_->record_of(active, now);
+    if (const auto valid = work.log->intent_validity()) {
+      sends[i].call.send_before = now + *valid;
+      record.deadline =
+          sends[i].call.send_before + scheduler_->lane_at(active.lane).setup().config.timeout;
+    }
+    work.group.attempts.push_back(std::move(record));
+    work.changed = true;
+    const auto& route = routes_[active.lane.value()];
+    calls_.emplace(sends[i].call.id,
+                   open_call{active.what.where, route.pool, route.net, active.what.endpoint});
+    ++nets_[route.net].open;
+    sends[i].intent = work.next_commit;
+    work.waiting_sends.push_back(std::move(sends[i]));
+  }
+}
+
+void engine::write_rows(std::vector<finish_action>& finishes, time_point now) {
+  std::vector<finished_prompt> rows(finishes.size());
+  for_items(*runner_, finishes.size(), [&](std::size_t i) {
+    const auto& f = finishes[i];
+    const auto& p = f.prompt.what;
+    auto& row = rows[i];
+    row.where = p.where;
+    row.kind = f.outcome.kind == outcome_kind::answered ? row_kind::answered : row_kind::failed;
+    row.row = row_for(f);
+    row.job = p.job;
+    row.custom_id_token = p.view(p.custom_id);
+    if (f.prompt.lane != no_lane) {
+      row.pool = scheduler_->lane_at(f.prompt.lane).setup().pool;
+      row.lane = scheduler_->lane_at(f.prompt.lane).setup().config.name();
+    }
+    row.usage = f.outcome.usage;
+    row.charged = f.cost;
+    row.sends = f.prompt.sends;
+    row.maybe_billed = f.prompt.maybe_billed;
+  });
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    auto* work = find(finishes[i].owner);
+    if (work == nullptr) continue;
+    auto& counts = work->counts[rows[i].job];
+    const bool answered = rows[i].kind == row_kind::answered;
+    ++(answered ? counts.answered : counts.errors);
+    if (answered) recent_answers_.add(now, 1);
+    work->done.finish(rows[i].where);
+    work->group.finished.push_back(std::move(rows[i]));
+    work->changed = true;
+  }
+}
+
+std::string engine::job_name(job_number id) const {
+  const auto* job = scheduler_->job(id);
+  return job == nullptr ? std::string{} : job->name;
+}
+
+std::string engine::row_for(const finish_action& f) const {
+  const auto& p = f.prompt.what;
+  row_facts facts;
+  const auto job = job_name(p.job);
+  const auto file = setup_.file_name(p.file);
+  facts.job = job;
+  facts.file = file;
+  facts.line = p.line;
+  facts.custom_id_token = p.view(p.custom_id);
+  if (f.prompt.lane != no_lane) {
+    const auto& lane = scheduler_->lane_at(f.prompt.lane).setup();
+    facts.origin = {lane.pool, lane.config.name(), routes_[f.prompt.lane.value()].pool->region,
+                    lane.config.model};
+  }
+  facts.status = f.outcome.status;
+  facts.request_id = f.outcome.request_id;
+  facts.body = f.outcome.body;
+  if (f.outcome.kind != outcome_kind::answered) {
+    facts.error_code = f.outcome.error_code;
+    facts.error_message = f.outcome.error_message;
+  }
+  facts.attempts = f.prompt.sends;
+  facts.maybe_billed = f.prompt.maybe_billed;
+  facts.usage = f.outcome.usage;
+  facts.cost = f.cost;
+  if (f.sent_at != time_point{}) facts.sent_at = f.sent_at;
+  if (f.done_at != time_point{}) facts.done_at = f.done_at;
+  return make_row(facts);
+}
+
+std::string engine::row_for(const invalid_line& line) const {
+  row_facts facts;
+  const auto job = job_name(line.job);
+  const auto file = setup_.file_name(line.file);
+  facts.job = job;
+  facts.file = file;
+  facts.line = line.line;
+  facts.custom_id_token = line.custom_id_token;
+  facts.error_code = line.code;
+  const auto message = file + ", line " + std::to_string(line.line) + ", byte " +
+                       std::to_string(line.offset) + ": " + line.message;
+  facts.error_message = message;
+  if (const auto* past = scheduler_->history_of(line.where)) {
+    facts.origin.pool = past->pool;
+    facts.origin.lane = past->lane;
+    facts.attempts = past->sends;
+    facts.maybe_billed = past->maybe_billed;
+    facts.cost = past->charged;
+  }
+  return make_row(facts);
+}
+
+}  // namespace spillway
