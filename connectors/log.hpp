@@ -17,9 +17,13 @@ namespace spillway {
 
 /// What a log that learns of shards only as it reads them knows of one's prompts beforehand.
 struct shard_past {
+  struct entry {
+    attempt_record last;
+    bool held = false;   ///< not to be sent until the log reopens it
+    bool ended = false;  ///< its send was open and is in doubt now: to be recorded
+  };
   shard_bits done;
-  std::vector<attempt_record> attempts;  ///< the last record of unfinished prompts
-  std::vector<position> held;            ///< not to be sent until the log reopens them
+  std::vector<entry> attempts;  ///< of unfinished prompts
 };
 
 /// A shard as it was read. `bytes` ends with `read_padding` further readable bytes, for parsers.
@@ -97,6 +101,8 @@ struct recovered_log {
   std::uint64_t input_bytes = 0;
   /// A former owner's calls that may still be answered: not to be sent until the log reopens them.
   std::vector<position> held;
+  /// Worst cases of held sends whose shards are still to be read.
+  std::vector<std::pair<job_number, nano_usd>> reserved;
 };
 
 /// Finished without the engine: an answer that a former owner got after it handed over.
@@ -114,7 +120,8 @@ struct reopened_prompt {
   /// Its last record. In doubt, `reserved` is the open send's and `charged` is without it: whoever
   /// reopens it charges it.
   attempt_record history;
-  bool in_doubt = false;  ///< a former send may have been billed; else it is sent whatever the policy
+  bool in_doubt =
+      false;  ///< a former send may have been billed; else it is sent whatever the policy
 };
 
 /// What a log learns on its own while it is owned.

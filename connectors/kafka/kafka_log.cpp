@@ -201,6 +201,8 @@ void kafka_log_thread::take(input&& in) {
     pending_group p{seq.value(), false, !group.finished.empty()};
     for (const auto& a : group.attempts) p.intents = p.intents || a.in_flight;
     pending_.push_back(p);
+    for (const auto& shard : group.shards)
+      if (auto news = map_.taken(shard.where.id); !news.empty()) callbacks_.news(std::move(news));
     owner_.append(seq.value(), map_.to_group(std::move(group)));
   }
   for (const auto& what : in.orders) what(owner_);
@@ -305,18 +307,17 @@ void kafka_log_thread::handle(owner_output&& out) {
 
 void kafka_log_thread::start_after_recovery(const recovered_partition& r) {
   failpoint("take_over_recovered");
-  map_.recovered(r);
-  for (const auto& id : r.applied) commands_done_.insert(id);
-  for (const auto& id : r.applied) commands_out_.erase(id);
+  auto log = map_.recovered(r, [&](const std::string& job) -> std::optional<job_number> {
+    const auto standing = callbacks_.jobs(job);
+    if (standing.now == job_standing::state::unknown) return std::nullopt;
+    return standing.number;
+  });
+  for (const auto& id : r.applied) {
+    commands_done_.insert(id);
+    commands_out_.erase(id);
+  }
   watermark_ = r.watermark;
   shards_next_ = r.watermark;
-  recovered_log log;
-  for (const auto& job : r.jobs) {
-    const auto standing = callbacks_.jobs(job.job);
-    if (standing.now == job_standing::state::unknown) continue;
-    for (const auto& lane : job.lanes) log.totals.push_back({standing.number, lane});
-  }
-  log.adopted = r.salvaged + r.late;
   open_shards();
   const std::lock_guard lock(mutex_);
   recovered_ = std::move(log);

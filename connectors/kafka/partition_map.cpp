@@ -5,6 +5,20 @@
 #include <algorithm>
 
 namespace spillway::kafka {
+namespace {
+
+/// What was in flight when an owner died counts as billed until a bill says otherwise.
+void charge_in_doubt(std::vector<job_totals>& totals, job_number job, const fleet_attempt& a) {
+  auto it = std::find_if(totals.begin(), totals.end(), [&](const job_totals& t) {
+    return t.job == job && t.lane.pool == a.pool && t.lane.lane == a.lane;
+  });
+  if (it == totals.end()) it = totals.insert(totals.end(), {job, {a.pool, a.lane, {}, {}}});
+  ++it->lane.totals.maybe_billed;
+  it->lane.totals.settled += a.reserved;
+  it->lane.totals.day_spend += a.reserved;
+}
+
+}  // namespace
 
 std::string result_key(const std::string& job, const std::string& custom_id_token,
                        partition_id partition, const place& where) {
@@ -13,25 +27,43 @@ std::string result_key(const std::string& job, const std::string& custom_id_toke
          std::to_string(where.index);
 }
 
-void partition_map::recovered(const recovered_partition& r) {
+recovered_log partition_map::recovered(
+    const recovered_partition& r,
+    const std::function<std::optional<job_number>(const std::string& job)>& number_of) {
   watermark_ = r.watermark;
-  read_to_ = r.watermark;
   for (const auto& rows : r.done) done_[{rows.line_records, rows.base}] = rows.done;
   for (const auto& p : r.reopened) {
     reopened_.insert(p.prompt());
     refetch_.insert(p.offset);
   }
   for (const auto& p : r.generations) generations_[p.prompt()] = p.generation;
-  for (const auto& job : r.jobs) prompts_[job.job] += job.answered + job.errors;
-  for (const auto& a : r.attempts) {
-    attempts_[a.where.prompt()] = a;
-    if (reopened_.contains(a.where.prompt())) ++prompts_[a.job];
-  }
   for (const auto& h : r.held) held_.insert(h.where.prompt());
+  recovered_log log;
+  log.adopted = r.salvaged + r.late;
+  for (const auto& job : r.jobs) {
+    prompts_[job.job] += job.answered + job.errors;
+    const auto number = number_of(job.job);
+    if (!number) continue;
+    log.rows.push_back({*number, job.answered, job.errors, job.invalid});
+    for (const auto& lane : job.lanes) log.totals.push_back({*number, lane});
+  }
+  for (const auto& a : r.attempts) {
+    const auto p = a.where.prompt();
+    attempts_[p] = a;
+    if (reopened_.contains(p)) ++prompts_[a.job];
+    const auto number = number_of(a.job);
+    if (!number || !a.in_flight) continue;
+    if (held_.contains(p)) {
+      held_reserved_[p] = a.reserved;
+      log.reserved.push_back({*number, a.reserved});
+    } else {
+      charge_in_doubt(log.totals, *number, a);
+    }
+  }
+  return log;
 }
 
 bool partition_map::is_done(const place& p) const {
-  if (settled_.contains(p)) return true;
   if (reopened_.contains(p)) return false;
   if (p.offset < watermark_) return true;
   const auto it = done_.find({p.line_record, p.base()});
@@ -42,34 +74,36 @@ void partition_map::admit(shard_data& data, const std::string& job) {
   table_.add(data.where, job);
   names_[data.where.job] = job;
   shard_past past;
-  bool any = false;
   std::int64_t open = 0;
   for (std::uint32_t i = 0; i < data.where.count; ++i) {
     const auto p = shard_table::place_in(data.where, i);
-    const position where(partition_, data.where.id, i);
     if (is_done(p)) {
       past.done.set(i);
-      any = true;
-      attempts_.erase(p);
-      held_.erase(p);
-      settled_.erase(p);
       continue;
     }
     ++open;
     reopened_.erase(p);
-    if (held_.erase(p) > 0) {
-      past.held.push_back(where);
-      any = true;
+    const bool held = held_.erase(p) > 0;
+    const auto it = attempts_.find(p);
+    if (it == attempts_.end()) continue;
+    const auto& last = it->second;
+    const bool in_doubt = last.in_flight && !held;
+    auto record = to_record(last, position(partition_, data.where.id, i));
+    record.job = data.where.job;
+    record.deadline = last.deadline;
+    if (held) {
+      record.in_flight = last.in_flight;
+      record.reserved = last.reserved;
+    } else if (in_doubt) {
+      ++record.maybe_billed;
+      record.charged += last.reserved;
     }
-    if (const auto it = attempts_.find(p); it != attempts_.end()) {
-      past.attempts.push_back(to_record(it->second, where));
-      past.attempts.back().job = data.where.job;
-      any = true;
-      attempts_.erase(it);
-    }
+    past.attempts.push_back({std::move(record), held, in_doubt});
+    attempts_.erase(it);
   }
   table_.add_open(data.where.id, open);
-  if (any) data.past = std::make_shared<const shard_past>(std::move(past));
+  if (past.done.count() > 0 || !past.attempts.empty())
+    data.past = std::make_shared<const shard_past>(std::move(past));
 }
 
 std::int64_t partition_map::done_in(const seen_record& r) const {
@@ -84,7 +118,6 @@ std::int64_t partition_map::done_in(const seen_record& r) const {
 }
 
 void partition_map::count(const seen_record& r) {
-  read_to_ = std::max(read_to_, r.offset + 1);
   if (r.offset < watermark_) return;
   auto& known = counted_[r.offset];
   if (!known.job.empty()) prompts_[known.job] -= known.prompts;
@@ -115,6 +148,7 @@ fleet_attempt partition_map::to_attempt(const attempt_record& a) const {
   return out;
 }
 
+/// As the engine takes it on: an open send that nobody waits for is in doubt.
 attempt_record partition_map::to_record(const fleet_attempt& a, position where) {
   attempt_record out;
   out.where = where;
@@ -171,33 +205,65 @@ owner_group partition_map::to_group(commit_group&& group) {
 log_news partition_map::to_news(const std::vector<settled_place>& settled,
                                 const std::vector<reopened_place>& reopened) {
   log_news news;
-  for (const auto& s : settled) {
-    const auto& f = s.facts;
-    const auto where = table_.position_of(f.where);
-    if (!where) {
-      settled_.insert(f.where.prompt());
-      reopened_.erase(f.where.prompt());
-      continue;
-    }
-    table_.add_open(where->shard(), -1);
-    news.settled.push_back(
-        {*where, f.kind, table_.at(where->shard()).job, f.charged, f.pool, f.lane, f.usage});
-  }
+  for (const auto& s : settled) take_piece(news, s.facts.where.prompt(), s);
   for (const auto& r : reopened) {
     const auto p = r.history.where.prompt();
     if (r.history.where.generation > 0) generations_[p] = r.history.where.generation;
-    if (const auto where = table_.position_of(p)) {
-      auto record = to_record(r.history, *where);
-      record.job = table_.at(where->shard()).job;
-      if (r.retried) table_.add_open(where->shard(), 1);
-      news.reopened.push_back({std::move(record), r.in_doubt});
-      continue;
-    }
-    settled_.erase(p);
-    held_.erase(p);
+    take_piece(news, p, r);
+  }
+  return news;
+}
+
+void partition_map::take_piece(log_news& news, const place& p, piece what) {
+  const auto where = table_.position_of(p);
+  if (where && table_.is_taken(where->shard())) return tell(news, *where, what);
+  if (where || p.offset >= watermark_) {
+    kept_[p].push_back(std::move(what));
+    return;
+  }
+  // All of its record was done and forgotten: only a retry can concern it.
+  if (const auto* again = std::get_if<reopened_place>(&what)) {
     reopened_.insert(p);
-    attempts_[p] = r.history;
-    if (p.offset < read_to_) refetch_.insert(p.offset);
+    attempts_[p] = again->history;
+    refetch_.insert(p.offset);
+  }
+}
+
+void partition_map::tell(log_news& news, position where, const piece& what) {
+  const auto job = table_.at(where.shard()).job;
+  if (const auto* s = std::get_if<settled_place>(&what)) {
+    const auto& f = s->facts;
+    table_.add_open(where.shard(), -1);
+    held_reserved_.erase(f.where.prompt());
+    news.settled.push_back({where, f.kind, job, f.charged, f.pool, f.lane, f.usage});
+    return;
+  }
+  const auto& r = std::get<reopened_place>(what);
+  auto record = to_record(r.history, where);
+  record.job = job;
+  if (r.retried) table_.add_open(where.shard(), 1);
+  const auto reserved = held_reserved_.find(r.history.where.prompt());
+  if (reserved != held_reserved_.end()) {
+    if (r.in_doubt) {  // the engine charges it itself
+      record.reserved = reserved->second;
+      record.charged -= reserved->second;
+      --record.maybe_billed;
+    }
+    held_reserved_.erase(reserved);
+  }
+  news.reopened.push_back({std::move(record), r.in_doubt});
+}
+
+log_news partition_map::taken(shard_id id) {
+  table_.take(id);
+  log_news news;
+  if (kept_.empty()) return news;
+  const auto& where = table_.at(id);
+  for (std::uint32_t i = 0; i < where.count; ++i) {
+    const auto it = kept_.find(shard_table::place_in(where, i));
+    if (it == kept_.end()) continue;
+    for (const auto& what : it->second) tell(news, position(partition_, id, i), what);
+    kept_.erase(it);
   }
   return news;
 }

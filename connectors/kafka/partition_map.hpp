@@ -12,6 +12,7 @@
 #include <map>
 #include <set>
 #include <unordered_map>
+#include <variant>
 
 namespace spillway::kafka {
 
@@ -20,7 +21,10 @@ class partition_map {
  public:
   explicit partition_map(partition_id partition) : partition_(partition), table_(partition) {}
 
-  void recovered(const recovered_partition&);
+  /// Returns the log as the engine is to take it on; its totals count sends in doubt as charged.
+  [[nodiscard]] recovered_log recovered(
+      const recovered_partition&,
+      const std::function<std::optional<job_number>(const std::string& job)>& number_of);
   /// Numbers a shard and gives it what is known of its prompts. From then on news of it are the
   /// engine's.
   void admit(shard_data&, const std::string& job);
@@ -28,7 +32,9 @@ class partition_map {
   void count(const seen_record&);
 
   [[nodiscard]] owner_group to_group(commit_group&&);
-  /// What of it concerns shards that were admitted; the rest waits for its shard.
+  /// The engine has taken the shard in: what was kept for it.
+  [[nodiscard]] log_news taken(shard_id);
+  /// What of it concerns shards that the engine has; the rest is kept, or asks for a refetch.
   [[nodiscard]] log_news to_news(const std::vector<settled_place>&,
                                  const std::vector<reopened_place>&);
   /// Records to be read again for prompts that are to be sent and whose shard is gone.
@@ -46,6 +52,8 @@ class partition_map {
   [[nodiscard]] fleet_attempt to_attempt(const attempt_record&) const;
   [[nodiscard]] finished_row to_row(finished_prompt&&) const;
   [[nodiscard]] static attempt_record to_record(const fleet_attempt&, position);
+  void tell(log_news&, position, const piece&);
+  void take_piece(log_news&, const place&, piece);
 
   [[nodiscard]] std::int64_t done_in(const seen_record&) const;
   [[nodiscard]] bool is_done(const place&) const;
@@ -56,9 +64,12 @@ class partition_map {
   std::int64_t watermark_ = 0;  ///< below it everything is done but what is in reopened_
   std::map<std::pair<bool, std::int64_t>, shard_bits> done_;  ///< as recovered, by base
   std::set<place> reopened_;                                  ///< to be sent, whatever bits say
-  // Of prompts whose shard was not admitted yet.
+  // Of prompts whose shard was not admitted yet, as recovered.
   std::unordered_map<place, fleet_attempt, place_hash> attempts_;
-  std::set<place> held_, settled_;
+  std::set<place> held_;
+  using piece = std::variant<settled_place, reopened_place>;
+  std::map<place, std::vector<piece>> kept_;  ///< news of shards that the engine does not have yet
+  std::unordered_map<place, nano_usd, place_hash> held_reserved_;
   std::unordered_map<place, std::uint32_t, place_hash> generations_;
   std::set<std::int64_t> refetch_;
   std::map<std::string, std::int64_t> prompts_;
@@ -67,7 +78,6 @@ class partition_map {
     std::int64_t prompts = 0;
   };
   std::map<std::int64_t, counted_record> counted_;  ///< at or above the watermark
-  std::int64_t read_to_ = 0;
 };
 
 /// `<job>/<custom_id>`, or `<job>/@<partition>-<offset>-<index>` for a line without one.

@@ -8,7 +8,7 @@ shard_id shard_table::add(shard_descriptor& where, std::string job) {
   const shard_id id(first_ + static_cast<std::uint32_t>(shards_.size()));
   ensure(id.value() < shard_count_max, "more shards than positions can name");
   where.id = id;
-  shards_.push_back({where, std::move(job), 0});
+  shards_.push_back({where, std::move(job), 0, false});
   by_offset_.emplace(static_cast<std::int64_t>(where.offset), id);
   return id;
 }
@@ -46,6 +46,11 @@ std::optional<position> shard_table::position_of(const place& p) const {
 const std::string& shard_table::job_of(shard_id id) const { return entry_of(id).job; }
 const shard_descriptor& shard_table::at(shard_id id) const { return entry_of(id).where; }
 
+void shard_table::take(shard_id id) {
+  ensure(knows(id), "a shard that is not in the table");
+  shards_[id.value() - first_].taken = true;
+}
+
 void shard_table::add_open(shard_id id, std::int64_t change) {
   if (knows(id)) shards_[id.value() - first_].open += change;
 }
@@ -56,7 +61,7 @@ shard_id shard_table::forget_below(std::int64_t offset,
     const auto& where = shards_.front().where;
     const auto last = static_cast<std::int64_t>(where.offset) +
                       (where.line_records ? static_cast<std::int64_t>(where.count) : 1);
-    if (last > offset || shards_.front().open > 0) break;
+    if (last > offset || shards_.front().open > 0 || !shards_.front().taken) break;
     forgotten(where);
     by_offset_.erase(static_cast<std::int64_t>(where.offset));
     shards_.pop_front();

@@ -28,6 +28,9 @@ class shard_table {
   [[nodiscard]] bool knows(shard_id) const;
   /// The place of a shard's prompt.
   [[nodiscard]] static place place_in(const shard_descriptor&, std::uint32_t index);
+  /// The engine has it.
+  void take(shard_id);
+  [[nodiscard]] bool is_taken(shard_id id) const { return entry_of(id).taken; }
   /// How many prompts of a shard the engine still has to finish.
   void add_open(shard_id, std::int64_t change);
   /// Forgets the shards in front that stand wholly below the offset and have nothing open; returns
@@ -41,6 +44,7 @@ class shard_table {
     shard_descriptor where;
     std::string job;
     std::int64_t open = 0;
+    bool taken = false;
   };
   [[nodiscard]] const entry& entry_of(shard_id) const;
   partition_id partition_;
