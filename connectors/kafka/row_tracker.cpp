@@ -1,49 +1,40 @@
 #include "connectors/kafka/row_tracker.hpp"
 
-#include "schemas/ids.hpp"
-
 #include <algorithm>
 
 namespace spillway::kafka {
 
 namespace {
 
-constexpr std::uint32_t generation_max = UINT16_MAX - 1;
+std::uint16_t mark_of(const place& p) {
+  constexpr std::uint32_t generation_max = UINT16_MAX - 1;
+  return static_cast<std::uint16_t>(1 + std::min(p.generation, generation_max));
+}
 
-std::uint16_t mark_of(std::uint32_t generation) {
-  return static_cast<std::uint16_t>(1 + std::min(generation, generation_max));
+/// 47 bits for the offset, 16 for the partition, one to keep lines and shards apart.
+std::uint64_t block_of(std::uint32_t partition, const place& p) {
+  return static_cast<std::uint64_t>(p.base()) | std::uint64_t{partition} << 47 |
+         std::uint64_t{p.line_record} << 63;
 }
 
 }  // namespace
 
-row_tracker::slot row_tracker::slot_of(const row_place& place) {
-  constexpr std::uint64_t block = shard_prompts_max;
-  const auto offset = static_cast<std::uint64_t>(place.offset);
-  slot out{offset, place.index};
-  if (place.line_record) out = {offset - offset % block, static_cast<std::uint32_t>(offset % block)};
-  // 47 bits for the offset, 16 for the partition.
-  out.base |= std::uint64_t{place.line_record} << 63 | std::uint64_t{place.partition} << 47;
-  return out;
-}
-
-row_tracker::verdict row_tracker::note(const row_place& place) {
-  const auto [base, index] = slot_of(place);
-  auto& marks = blocks_[base];
-  if (marks.size() <= index) marks.resize(index + 1);
-  const auto before = marks[index];
-  const auto mark = mark_of(place.generation);
+row_tracker::verdict row_tracker::note(std::uint32_t partition, const place& p) {
+  auto& marks = blocks_[block_of(partition, p)];
+  const auto bit = p.bit();
+  if (marks.size() <= bit) marks.resize(bit + 1);
+  const auto before = marks[bit];
+  const auto mark = mark_of(p);
   if (mark <= before) return verdict::stale;
-  marks[index] = mark;
+  marks[bit] = mark;
   if (before != 0) return verdict::supersedes;
   ++prompts_;
   return verdict::first;
 }
 
-bool row_tracker::is_current(const row_place& place) const {
-  const auto [base, index] = slot_of(place);
-  const auto at = blocks_.find(base);
-  return at == blocks_.end() || at->second.size() <= index ||
-         at->second[index] <= mark_of(place.generation);
+bool row_tracker::is_current(std::uint32_t partition, const place& p) const {
+  const auto at = blocks_.find(block_of(partition, p));
+  return at == blocks_.end() || at->second.size() <= p.bit() || at->second[p.bit()] <= mark_of(p);
 }
 
 }  // namespace spillway::kafka

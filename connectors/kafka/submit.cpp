@@ -63,7 +63,7 @@ result<submission_plan> plan_submission(const job_entry* existing, const std::st
     plan.written.prompts = existing->manifest->prompts;
     return plan;
   }
-  if (existing && existing->state == job_state::damaged)
+  if (existing && existing->state == job_phase::damaged)
     return usage("job " + job + " can't be read: " + existing->reason);
   const bool interrupted = existing && existing->submission && !existing->submission->abandoned;
   if (interrupted && existing->submission->checksum != content.checksum) {

@@ -191,7 +191,8 @@ struct fleet_arguments::parts {
         "Exit codes: 0 no error rows; 1 there are some. --json prints the rows whole.");
     add_job(errors_app, errors.job);
     add_config(errors_app, errors.config, errors.json);
-    errors_app.add_option("--limit", errors.limit, "Rows to show; 20 unless told, 0 for all")
+    errors_app
+        .add_option("--limit", errors.limit, "Rows to show, 0 for all; default 20, with --json all")
         ->type_name("N");
     on(errors_app, errors);
   }

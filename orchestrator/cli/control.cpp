@@ -8,7 +8,7 @@
 namespace spillway {
 
 using kafka::command_kind;
-using kafka::job_state;
+using kafka::job_phase;
 
 namespace {
 
@@ -20,8 +20,8 @@ struct verdict {
 
 verdict judge(const kafka::job_entry& job, command_kind kind) {
   const auto& name = job.name;
-  if (job.state == job_state::damaged) return {{}, "job " + name + " is damaged: " + job.reason};
-  if (job.state == job_state::submitting && kind != command_kind::cancel) {
+  if (job.state == job_phase::damaged) return {{}, "job " + name + " is damaged: " + job.reason};
+  if (job.state == job_phase::submitting && kind != command_kind::cancel) {
     return {{},
             "job " + name +
                 " is still being submitted; finish that first, or drop it with `spillway cancel " +
@@ -79,7 +79,7 @@ result<void> abandon(fleet_access& fleet, const std::string& name) {
 
 result<void> send(fleet_access& fleet, const kafka::job_entry& job,
                   const control_options& options) {
-  if (job.state == job_state::submitting) return abandon(fleet, job.name);
+  if (job.state == job_phase::submitting) return abandon(fleet, job.name);
   std::vector<kafka::placed_record> records;
   if (options.kind == command_kind::cancel && job.takes_records()) {
     auto close = close_command(fleet, job.name);

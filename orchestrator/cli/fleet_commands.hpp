@@ -68,7 +68,7 @@ struct results_options {
 
 struct errors_options {
   std::string job, config;
-  std::size_t limit = 20;
+  std::optional<std::size_t> limit;  ///< 0: all; absent: all as JSON, else 20
   bool json = false;
 };
 
