@@ -101,11 +101,11 @@ constexpr explanation explanations[] = {
     {RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT, usage, refused,
      "the broker allows no such transaction.timeout.ms. Lower it, or raise the broker's "
      "transaction.max.timeout.ms"},
-    {RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, storage, refused,
+    {RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, storage, ambiguous,
      "the log of {topic} does not hold the offset that is needed. Records may have been deleted, "
      "or "
      "the topic made anew"},
-    {RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, storage, refused,
+    {RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, storage, ambiguous,
      "the log of {topic} does not hold the offset that is needed. Records may have been deleted, "
      "or "
      "the topic made anew"},

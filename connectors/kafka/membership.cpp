@@ -1,0 +1,183 @@
+#include "connectors/kafka/membership.hpp"
+
+#include "connectors/kafka/client.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+namespace spillway::kafka {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+constexpr int poll_ms = 100;
+
+std::int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(clock::now().time_since_epoch())
+      .count();
+}
+
+/// What is no matter of a moment.
+bool is_lasting(rd_kafka_resp_err_t code) {
+  return fault_of(code) == link_fault::refused || code == RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED;
+}
+
+class rdkafka_membership final : public membership {
+ public:
+  explicit rdkafka_membership(membership_callbacks c) : callbacks_(std::move(c)) {}
+  ~rdkafka_membership() override {
+    closing_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+
+  result<void> start(const kafka_settings& settings, const std::string& member_id);
+
+  partition_set assigned() const override {
+    const std::lock_guard lock(mutex_);
+    return owned_;
+  }
+  std::chrono::milliseconds since_poll() const override {
+    return std::chrono::milliseconds(now_ms() - polled_at_ms_);
+  }
+
+ private:
+  void run();
+  void rebalance(rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t*);
+  void take(rd_kafka_topic_partition_list_t*);
+  void give_back();
+  void fenced();
+  void remember(partition_set owned) {
+    const std::lock_guard lock(mutex_);
+    owned_ = std::move(owned);
+  }
+
+  membership_callbacks callbacks_;
+  std::string topic_;
+  std::unique_ptr<client> kafka_;
+  bool fenced_ = false;
+  std::atomic<bool> closing_ = false;
+  std::atomic<std::int64_t> polled_at_ms_ = now_ms();
+  mutable std::mutex mutex_;
+  partition_set owned_;
+  std::thread thread_;
+};
+
+result<void> rdkafka_membership::start(const kafka_settings& settings,
+                                       const std::string& member_id) {
+  topic_ = topic_name(settings, topic::shards);
+  client_callbacks callbacks;
+  callbacks.rebalance = [this](rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* list) {
+    rebalance(code, list);
+  };
+  callbacks.fatal = [this](rd_kafka_resp_err_t code, const std::string& reason) {
+    if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) return fenced();
+    if (callbacks_.trouble) callbacks_.trouble(kafka_->explained(code, reason).message);
+  };
+  callbacks.error = [this](rd_kafka_resp_err_t code, const std::string& reason) {
+    if (is_lasting(code) && !closing_ && callbacks_.trouble)
+      callbacks_.trouble(kafka_->explained(code, reason, topic_).message);
+  };
+  auto made = client::make(settings, RD_KAFKA_CONSUMER, "member " + member_id,
+                           {{"group.id", settings.fleet},
+                            {"group.instance.id", member_id},
+                            {"partition.assignment.strategy", "range"},
+                            {"session.timeout.ms", "6000"},
+                            {"heartbeat.interval.ms", "1000"},
+                            // How long a rebalance waits for a member that does not answer.
+                            {"max.poll.interval.ms", "60000"},
+                            {"enable.auto.commit", "false"},
+                            {"enable.auto.offset.store", "false"},
+                            {"auto.offset.reset", "latest"},
+                            {"allow.auto.create.topics", "false"},
+                            {"topic.metadata.refresh.interval.ms", "30000"},
+                            {"queued.min.messages", "1"}},
+                           std::move(callbacks));
+  if (!made) return made.error();
+  kafka_ = std::move(*made);
+  rd_kafka_poll_set_consumer(kafka_->get());
+  const rdk_partitions topics(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(topics.get(), topic_.c_str(), RD_KAFKA_PARTITION_UA);
+  if (const auto code = rd_kafka_subscribe(kafka_->get(), topics.get());
+      code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return kafka_->explained(code, {}, topic_);
+  thread_ = std::thread([this] { run(); });
+  return {};
+}
+
+void rdkafka_membership::run() {
+  while (!closing_) {
+    polled_at_ms_ = now_ms();
+    const rdk_message message(rd_kafka_consumer_poll(kafka_->get(), poll_ms));
+    if (!message || message->err == RD_KAFKA_RESP_ERR_NO_ERROR || fenced_) continue;
+    if (message->err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) {
+      fenced();
+      continue;
+    }
+    if (is_lasting(message->err) && callbacks_.trouble)
+      callbacks_.trouble(
+          kafka_->explained(message->err, rd_kafka_message_errstr(message.get()), topic_).message);
+  }
+  // Leaves no word: a static member that comes back within the session gets the same partitions.
+  rd_kafka_consumer_close(kafka_->get());
+  kafka_.reset();
+}
+
+void rdkafka_membership::rebalance(rd_kafka_resp_err_t code,
+                                   rd_kafka_topic_partition_list_t* list) {
+  if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !closing_) {
+    take(list);
+  } else {
+    if (!closing_) give_back();
+    rd_kafka_assign(kafka_->get(), nullptr);
+  }
+  polled_at_ms_ = now_ms();
+}
+
+void rdkafka_membership::take(rd_kafka_topic_partition_list_t* list) {
+  partition_set owned;
+  for (int i = 0; i < list->cnt; ++i) {
+    owned.insert(list->elems[i].partition);
+    list->elems[i].offset = RD_KAFKA_OFFSET_END;  // no question for committed offsets
+  }
+  rd_kafka_assign(kafka_->get(), list);
+  rd_kafka_pause_partitions(kafka_->get(), list);
+  remember(owned);
+  spdlog::info("The group assigns {} partitions to this member.", owned.size());
+  if (callbacks_.assigned) callbacks_.assigned(owned);
+}
+
+void rdkafka_membership::give_back() {
+  const auto owned = assigned();
+  const bool lost = rd_kafka_assignment_lost(kafka_->get()) != 0;
+  spdlog::info(
+      "The group {} {} partitions.",
+      lost ? "went on without this member and its" : "redistributes; this member gives back",
+      owned.size());
+  const auto& tell = lost ? callbacks_.lost : callbacks_.revoked;
+  if (tell && !fenced_) tell(owned);
+  remember({});
+}
+
+void rdkafka_membership::fenced() {
+  if (std::exchange(fenced_, true)) return;
+  remember({});
+  if (callbacks_.fenced)
+    callbacks_.fenced(kafka_->explained(RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID).message);
+}
+
+}  // namespace
+
+result<std::unique_ptr<membership>> membership::join(const kafka_settings& settings,
+                                                     const std::string& member_id,
+                                                     membership_callbacks callbacks) {
+  if (auto ok = check_settings(settings); !ok) return ok.error();
+  auto made = std::make_unique<rdkafka_membership>(std::move(callbacks));
+  if (auto started = made->start(settings, member_id); !started) return started.error();
+  return std::unique_ptr<membership>(std::move(made));
+}
+
+}  // namespace spillway::kafka
