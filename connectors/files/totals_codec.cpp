@@ -4,9 +4,7 @@
 
 namespace spillway::state {
 
-namespace pb = spillway::state::v1;
-
-void put(pb::LaneTotals& out, const named_totals& in) {
+void put(v1::LaneTotals& out, const named_totals& in) {
   const auto& t = in.totals;
   out.set_pool(in.pool);
   out.set_lane(in.lane);
@@ -30,7 +28,7 @@ void put(pb::LaneTotals& out, const named_totals& in) {
   out.set_day_spend_nano_usd(t.day_spend.count());
 }
 
-named_totals totals_of(const pb::LaneTotals& in) {
+named_totals totals_of(const v1::LaneTotals& in) {
   named_totals out{in.pool(), in.lane(), in.model(), {}};
   auto& t = out.totals;
   t.calls = in.calls();

@@ -1,4 +1,4 @@
-// A lane's totals as their wire record, which every log's records share.
+// A lane's totals as every durable record of them holds them.
 #pragma once
 
 #include "schemas/totals.hpp"
@@ -7,9 +7,9 @@ namespace spillway::state {
 
 namespace v1 {
 class LaneTotals;
-}  // namespace v1
+}
 
-void put(v1::LaneTotals& out, const named_totals& in);
-[[nodiscard]] named_totals totals_of(const v1::LaneTotals& in);
+void put(v1::LaneTotals& out, const named_totals&);
+[[nodiscard]] named_totals totals_of(const v1::LaneTotals&);
 
 }  // namespace spillway::state

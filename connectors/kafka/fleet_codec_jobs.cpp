@@ -7,7 +7,7 @@
 namespace spillway::kafka {
 
 namespace pb = spillway::fleet::v1;
-using namespace wire;
+using namespace fleet_wire;
 
 namespace {
 

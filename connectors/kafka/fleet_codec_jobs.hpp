@@ -40,8 +40,8 @@ inline constexpr std::string_view fleet_key = "fleet";
 [[nodiscard]] std::string encode(const progress_record&);
 [[nodiscard]] std::string encode(const fleet_identity&);
 [[nodiscard]] std::string encode(const dead_letter&);
-/// `lines` instead of the record's own, so that a big text is copied once only.
-[[nodiscard]] std::string encode(const shard_lines&, std::string_view lines);
+/// `lines` instead of the record's own, so that a big text is copied once only; `crc` is theirs.
+[[nodiscard]] std::string encode(const shard_lines&, std::string_view lines, std::uint32_t crc);
 
 /// Key and value of what is to be written to `jobs`, `progress` or `ctl`.
 template <class T>
@@ -49,7 +49,7 @@ template <class T>
   return {key_of(value), encode(value), false, {}};
 }
 [[nodiscard]] record record_of(const fleet_identity&);
-[[nodiscard]] record record_of(const shard_lines&, std::string_view lines);
+[[nodiscard]] record record_of(const shard_lines&, std::string_view lines, std::uint32_t crc);
 
 [[nodiscard]] decoded<submission_record> decode_submission(std::string_view);
 [[nodiscard]] decoded<manifest_record> decode_manifest(std::string_view);

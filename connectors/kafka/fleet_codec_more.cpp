@@ -12,7 +12,7 @@
 namespace spillway::kafka {
 
 namespace pb = spillway::fleet::v1;
-using namespace wire;
+using namespace fleet_wire;
 
 namespace {
 
@@ -197,7 +197,7 @@ decoded<dead_letter> decode_dead_letter(std::string_view bytes) {
 
 // ---- shards ----
 
-std::string encode(const shard_lines& r, std::string_view lines) {
+std::string encode(const shard_lines& r, std::string_view lines, std::uint32_t crc) {
   pb::Shard head;
   head.set_version(1);
   head.set_job(r.job);
@@ -206,7 +206,7 @@ std::string encode(const shard_lines& r, std::string_view lines) {
   head.set_first_line(r.first_line);
   head.set_next_line(r.next_line);
   head.set_count(r.count);
-  head.set_crc(crc_of(lines));
+  head.set_crc(crc);
   // The order of fields on the wire is free: the text goes last, straight into its place.
   using google::protobuf::io::CodedOutputStream;
   constexpr std::uint32_t lines_tag = pb::Shard::kLinesFieldNumber << 3 | 2;
@@ -221,9 +221,9 @@ std::string encode(const shard_lines& r, std::string_view lines) {
   return out;
 }
 
-record record_of(const shard_lines& r, std::string_view lines) {
+record record_of(const shard_lines& r, std::string_view lines, std::uint32_t crc) {
   record out;
-  out.value = encode(r, lines);
+  out.value = encode(r, lines, crc);
   out.headers = {{std::string(job_header), r.job},
                  {std::string(format_header), std::string(shard_format)}};
   return out;

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace spillway::kafka::wire {
+namespace spillway::kafka::fleet_wire {
 
 [[nodiscard]] inline std::int64_t ms_of(duration d) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
@@ -33,4 +33,4 @@ template <class Message>
   return std::nullopt;
 }
 
-}  // namespace spillway::kafka::wire
+}  // namespace spillway::kafka::fleet_wire

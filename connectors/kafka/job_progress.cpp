@@ -120,7 +120,7 @@ job_sums sum_of(const job_entry& job, const job_parts& parts) {
 }
 
 bool is_complete(const job_entry& job, const job_parts& parts, std::uint32_t partitions) {
-  if (!job.manifest || job.state == job_state::damaged) return false;
+  if (!job.manifest || job.state == job_phase::damaged) return false;
   return job.manifest->open ? is_complete_open(job, parts, partitions)
                             : is_complete_submission(job, parts);
 }

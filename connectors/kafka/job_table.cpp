@@ -44,14 +44,14 @@ std::optional<std::string> mismatch(const manifest_record& m, std::uint32_t part
          std::to_string(prompts) + " in " + std::to_string(shards);
 }
 
-job_state state_of(const job_entry& job) {
-  if (job.final) return job_state::finished;
-  if (!job.reason.empty()) return job_state::damaged;
-  if (!job.manifest) return job_state::submitting;
-  if (job.cancelled) return job_state::cancelled;
-  if (job.paused) return job_state::paused;
-  if (!job.manifest->open) return job_state::active;
-  return job.end_offsets ? job_state::closed : job_state::open;
+job_phase state_of(const job_entry& job) {
+  if (job.final) return job_phase::finished;
+  if (!job.reason.empty()) return job_phase::damaged;
+  if (!job.manifest) return job_phase::submitting;
+  if (job.cancelled) return job_phase::cancelled;
+  if (job.paused) return job_phase::paused;
+  if (!job.manifest->open) return job_phase::active;
+  return job.end_offsets ? job_phase::closed : job_phase::open;
 }
 
 void apply_command(job_entry& job, const placed_command& command) {
@@ -85,16 +85,16 @@ std::optional<record_fault> keep(decoded<T> in, const jobs_key& key, std::option
 
 }  // namespace
 
-const char* name_of(job_state state) {
+const char* name_of(job_phase state) {
   switch (state) {
-    case job_state::submitting: return "submitting";
-    case job_state::open: return "open";
-    case job_state::closed: return "closed";
-    case job_state::active: return "active";
-    case job_state::paused: return "paused";
-    case job_state::cancelled: return "cancelled";
-    case job_state::finished: return "finished";
-    case job_state::damaged: return "damaged";
+    case job_phase::submitting: return "submitting";
+    case job_phase::open: return "open";
+    case job_phase::closed: return "closed";
+    case job_phase::active: return "active";
+    case job_phase::paused: return "paused";
+    case job_phase::cancelled: return "cancelled";
+    case job_phase::finished: return "finished";
+    case job_phase::damaged: return "damaged";
   }
   return "unknown";
 }

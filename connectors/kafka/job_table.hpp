@@ -22,7 +22,7 @@ using job_number = strong_id<struct job_tag, std::uint32_t>;
 
 namespace spillway::kafka {
 
-enum class job_state {
+enum class job_phase {
   submitting,  ///< shards are being written; the manifest is missing
   open,        ///< takes plain records
   closed,      ///< takes no more, and is worked on
@@ -32,7 +32,7 @@ enum class job_state {
   finished,
   damaged,  ///< its manifest can't be worked on; `reason` says why
 };
-[[nodiscard]] const char* name_of(job_state);
+[[nodiscard]] const char* name_of(job_phase);
 
 /// A command with the place that orders it.
 struct placed_command {
@@ -44,7 +44,7 @@ struct placed_command {
 struct job_entry {
   job_number number;
   std::string name;
-  job_state state = job_state::submitting;
+  job_phase state = job_phase::submitting;
   std::string reason;  ///< of `damaged`
   job_policy policy;   ///< the manifest's, or the newest command's
   std::optional<submission_record> submission;

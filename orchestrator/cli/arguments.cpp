@@ -1,13 +1,9 @@
 #include "orchestrator/cli/arguments.hpp"
 
-#include "orchestrator/cli/config.hpp"
-#include "orchestrator/runtime/yaml_reader.hpp"
+#include "orchestrator/cli/arguments_flags.hpp"
+#include "orchestrator/cli/arguments_fleet.hpp"
 
-#include <CLI/CLI.hpp>
-
-#include <functional>
 #include <iostream>
-#include <map>
 
 namespace spillway {
 
@@ -38,103 +34,16 @@ state that makes a run resumable to STEM.state. Ctrl-C lets the calls in flight 
 a second Ctrl-C stops at once. Both can be resumed by the same command.)";
 
 constexpr const char* status_help_end =
-    "Reads only what the run wrote last; asks neither the run nor any provider.";
+    R"(Of a run: reads only what it wrote last; asks neither the run nor any provider. Of a fleet's JOB,
+the exit code is 0 when it is finished and every prompt was answered, 1 when some became error rows,
+3 when it is not finished.)";
 
 constexpr const char* simulate_help_end =
     R"(Serves the pools of SIM.yaml on loopback, with the quotas, latencies and faults it names,
 until Ctrl-C. GET /_sim/stats tells what was sent, answered, refused and billed.)";
 
-/// A duration flag: text that `parse_duration` reads, kept where the option points.
-CLI::Option* add_duration(CLI::App& app, const std::string& name, std::optional<duration>& out,
-                          const std::string& help) {
-  return app
-      .add_option_function<std::string>(
-          name,
-          [&out, name](const std::string& text) {
-            out = parse_duration(text);
-            if (!out || *out <= duration::zero()) {
-              throw CLI::ValidationError(
-                  name, "expected a duration such as 250ms, 10s, 10m or 24h, found " + text);
-            }
-          },
-          help)
-      ->type_name("TIME");
-}
-
-/// A flag with a few names, those of `name_of`.
-template <class Enum>
-void add_choice(CLI::App& app, const std::string& name, std::optional<Enum>& out,
-                const std::vector<Enum>& values, const std::string& help) {
-  std::map<std::string, Enum> names;
-  for (const auto value : values) names.emplace(name_of(value), value);
-  std::string listed;
-  for (const auto value : values)
-    listed += (listed.empty() ? "" : "|") + std::string(name_of(value));
-  app.add_option_function<std::string>(
-         name,
-         [&out, name, names, listed](const std::string& text) {
-           const auto found = names.find(text);
-           if (found == names.end())
-             throw CLI::ValidationError(name, "expected " + listed + ", found " + text);
-           out = found->second;
-         },
-         help)
-      ->type_name(listed);
-}
-
-/// A number from 0 to `max`. CLI::Range alone would let "nan" pass.
-void add_number(CLI::App& app, const std::string& name, double max, const std::string& type,
-                std::function<void(double)> take, const std::string& help) {
-  app.add_option_function<double>(
-         name,
-         [name, max, take = std::move(take)](const double& value) {
-           if (!(value >= 0 && value <= max)) {
-             throw CLI::ValidationError(name, "expected a number from 0 to " +
-                                                  std::to_string(static_cast<std::int64_t>(max)));
-           }
-           take(value);
-         },
-         help)
-      ->type_name(type);
-}
-
-void add_residency(CLI::App& app, std::optional<std::vector<std::string>>& out) {
-  app.add_option_function<std::string>(
-         "--residency",
-         [&out](const std::string& text) {
-           out.emplace();
-           for (const auto& name : CLI::detail::split(text, ',')) {
-             if (!is_region_name(name)) {
-               throw CLI::ValidationError("--residency",
-                                          "expected lower-case names such as eu,us, found " + text);
-             }
-             out->push_back(name);
-           }
-         },
-         "Use only lanes that keep data within these")
-      ->type_name("NAMES");
-}
-
-void add_policy_flags(CLI::App& app, run_options& o) {
-  add_number(
-      app, "--budget", 1e9, "USD", [&o](double dollars) { o.budget = from_usd(dollars); },
-      "Never spend more than this on the whole job");
-  add_choice(app, "--order", o.order,
-             {lane_order::cost, lane_order::latency, lane_order::as_listed},
-             "Which lanes to prefer");
-  add_residency(app, o.residency);
-  add_choice(app, "--in-doubt", o.in_doubt, {in_doubt_policy::resend, in_doubt_policy::hold},
-             "Prompts that may have been billed without an answer: send again, or make error rows");
-  app.add_option_function<std::int64_t>(
-         "--max-attempts", [&o](const std::int64_t& n) { o.max_attempts = n; },
-         "Failed calls a prompt may have before it becomes an error row")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1000}).description(""))
-      ->type_name("N");
-  add_number(
-      app, "--max-error-rate", 1, "SHARE", [&o](double share) { o.max_error_rate = share; },
-      "Stop when more than this share of the last 200 prompts failed");
-  add_duration(app, "--stall-timeout", o.stall_timeout,
-               "Stop when every lane of a model is down for this long");
+void add_run_policy_flags(CLI::App& app, run_options& o) {
+  add_policy_flags(app, o);
   add_duration(app, "--drain-timeout", o.drain_timeout,
                "How long Ctrl-C lets the calls in flight go on");
 }
@@ -166,7 +75,7 @@ void add_run(CLI::App& app, run_options& o) {
   app.add_option("--state", o.state, "Folder for what a resume needs")->type_name("DIR");
   app.add_flag("--overwrite", o.overwrite, "Start afresh: replace OUT, the errors and the state");
   app.add_flag("--strict", o.strict, "Send nothing if any line of the input is bad");
-  add_policy_flags(app, o);
+  add_run_policy_flags(app, o);
   app.add_option_function<std::uint64_t>(
          "--max-line-bytes",
          [&o](const std::uint64_t& n) { o.line_bytes_max = static_cast<std::size_t>(n); },
@@ -186,10 +95,21 @@ void add_status(CLI::App& app, status_options& o) {
   auto* output =
       app.add_option("-o,--output", o.output, "The run's output")->type_name("OUT.jsonl");
   auto* state = app.add_option("--state", o.state, "The run's state folder")->type_name("DIR");
+  auto* config = app.add_option("-c,--config", o.config, "Of a fleet instead: where Kafka is")
+                     ->type_name("FLEET.yaml");
+  auto* job = app.add_option("job", o.job, "Of a fleet: one job; default: all")
+                  ->needs(config)
+                  ->type_name("JOB");
+  auto* watch = app.add_flag("--watch", o.watch, "Of a fleet: again every second, until the end")
+                    ->needs(config);
   app.add_flag("--json", o.json, "One JSON object on standard output");
-  app.callback([output, state] {
-    if (output->empty() && state->empty())
-      throw CLI::RequiredError("-o OUT.jsonl (the run's output) or --state DIR");
+  app.callback([output, state, config, job, watch] {
+    const bool of_files = !output->empty() || !state->empty();
+    if (of_files && !config->empty())
+      throw CLI::ValidationError("-c", "expected either a run's files or a fleet, found both");
+    if (!of_files && config->empty())
+      throw CLI::RequiredError("-o OUT.jsonl (the run's output), --state DIR, or -c FLEET.yaml");
+    if (!watch->empty() && job->empty()) throw CLI::RequiredError("JOB (with --watch)");
   });
 }
 
@@ -216,12 +136,13 @@ parsed_arguments parse_arguments(int argc, const char* const* argv) {
   status_options status;
   simulate_options simulate;
   auto* run_command = app.add_subcommand("run", "Answer every prompt of the input files");
-  auto* status_command = app.add_subcommand("status", "Show how far a run is");
+  auto* status_command = app.add_subcommand("status", "Show how far a run or a fleet's job is");
   auto* simulate_command =
       app.add_subcommand("simulate", "Imitate providers on this machine, for trying things out");
   add_run(*run_command, run);
   add_status(*status_command, status);
   add_simulate(*simulate_command, simulate);
+  const fleet_arguments fleet(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {
@@ -230,7 +151,7 @@ parsed_arguments parse_arguments(int argc, const char* const* argv) {
     const auto used = app.get_subcommands();
     std::string problem = e.what();
     if (used.empty() && (argc < 2 || *argv[1] != '-')) {
-      problem = "expected a command (run, status or simulate), found " +
+      problem = "expected a command such as run, status or submit, found " +
                 std::string(argc < 2 ? "nothing" : argv[1]);
     }
     std::cerr << "spillway: " << problem << "\nSee spillway "
@@ -240,6 +161,7 @@ parsed_arguments parse_arguments(int argc, const char* const* argv) {
   run.command_line.assign(argv, argv + argc);
   if (run_command->parsed()) return run;
   if (status_command->parsed()) return status;
+  if (auto command = fleet.parsed()) return *std::move(command);
   return simulate;
 }
 

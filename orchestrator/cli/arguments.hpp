@@ -2,6 +2,7 @@
 #pragma once
 
 #include "orchestrator/cli/commands.hpp"
+#include "orchestrator/cli/fleet_commands.hpp"
 
 #include <variant>
 
@@ -13,7 +14,7 @@ struct arguments_done {
 };
 
 using parsed_arguments =
-    std::variant<arguments_done, run_options, status_options, simulate_options>;
+    std::variant<arguments_done, run_options, status_options, simulate_options, fleet_command>;
 
 [[nodiscard]] parsed_arguments parse_arguments(int argc, const char* const* argv);
 

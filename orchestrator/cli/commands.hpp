@@ -34,8 +34,11 @@ struct run_options {
   std::vector<std::string> command_line;  ///< as typed, to be shown for resuming
 };
 
+/// Of a run by its files, or of a fleet's jobs by its configuration.
 struct status_options {
   std::string output, state;
+  std::string config, job;  ///< of a fleet; no job: all of them
+  bool watch = false;
   bool json = false;
 };
 

@@ -41,7 +41,15 @@ struct command_runner {
     handle_stop_signals();
     return run_run(options, stop);
   }
-  int operator()(const spillway::status_options& options) const { return run_status(options); }
+  int operator()(const spillway::status_options& options) const {
+    if (options.config.empty()) return run_status(options);
+    handle_stop_signals();
+    return run_fleet_status(options, stop);
+  }
+  int operator()(const spillway::fleet_command& command) const {
+    handle_stop_signals();
+    return run_fleet_command(command, stop);
+  }
   int operator()(const spillway::simulate_options& options) const { return run_simulate(options); }
 };
 

@@ -20,6 +20,8 @@ std::string identity(const std::string& path) {
   return error ? fs::path(path).lexically_normal().string() : full.string();
 }
 
+}  // namespace
+
 result<void> check_input(const std::string& input) {
   if (input == "-")
     return usage("standard input is not supported yet; write the prompts to a file first");
@@ -34,8 +36,6 @@ result<void> check_input(const std::string& input) {
     return usage(input + ": not a regular file; a run reads its input more than once");
   return {};
 }
-
-}  // namespace
 
 run_paths derive_paths(const std::string& output, const std::string& errors,
                        const std::string& state) {

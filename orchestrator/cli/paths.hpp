@@ -17,6 +17,9 @@ struct run_paths {
 [[nodiscard]] run_paths derive_paths(const std::string& output, const std::string& errors,
                                      const std::string& state);
 
+/// Refuses what can't be read as a file of lines, several times over.
+[[nodiscard]] result<void> check_input(const std::string& input);
+
 /// Refuses inputs that can't be read as lines, and a file that is used twice.
 [[nodiscard]] result<void> check_paths(const run_paths&, const std::vector<std::string>& inputs,
                                        const std::string& config);

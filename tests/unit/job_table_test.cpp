@@ -63,9 +63,9 @@ struct log {
   std::optional<record_fault> add(const T& value) {
     return add(record_of(value));
   }
-  job_state state(const std::string& job) const {
+  job_phase state(const std::string& job) const {
     const auto* entry = table.find(job);
-    return entry ? entry->state : job_state::damaged;
+    return entry ? entry->state : job_phase::damaged;
   }
 };
 
@@ -73,17 +73,17 @@ TEST(job_table, a_submission_becomes_active_with_its_manifest) {
   log l;
   EXPECT_EQ(l.table.find("a"), nullptr);
   l.add(a_submission("a"));
-  EXPECT_EQ(l.state("a"), job_state::submitting);
+  EXPECT_EQ(l.state("a"), job_phase::submitting);
   EXPECT_TRUE(l.table.find("a")->may_want("s1"));
   EXPECT_FALSE(l.table.find("a")->may_want("s2"));
   EXPECT_FALSE(l.table.find("a")->wants("s1"));
   l.add(a_manifest("a"));
-  EXPECT_EQ(l.state("a"), job_state::active);
+  EXPECT_EQ(l.state("a"), job_phase::active);
   EXPECT_TRUE(l.table.find("a")->wants("s1"));
   EXPECT_FALSE(l.table.find("a")->wants("s0"));
   EXPECT_FALSE(l.table.find("a")->takes_records());
   l.add(a_final("a"));
-  EXPECT_EQ(l.state("a"), job_state::finished);
+  EXPECT_EQ(l.state("a"), job_phase::finished);
 }
 
 TEST(job_table, an_abandoned_submission_is_not_waited_for) {
@@ -99,12 +99,12 @@ TEST(job_table, an_abandoned_submission_is_not_waited_for) {
 TEST(job_table, an_open_job_takes_records_until_it_is_closed) {
   log l;
   l.add(a_manifest("o", true));
-  EXPECT_EQ(l.state("o"), job_state::open);
+  EXPECT_EQ(l.state("o"), job_phase::open);
   EXPECT_TRUE(l.table.find("o")->takes_records());
   auto close = a_command("o", "c1", command_kind::close);
   close.end_offsets = {4, 5, 6, 7};
   l.add(close);
-  EXPECT_EQ(l.state("o"), job_state::closed);
+  EXPECT_EQ(l.state("o"), job_phase::closed);
   EXPECT_THAT(*l.table.find("o")->end_offsets, ElementsAre(4, 5, 6, 7));
   close.id = "c2";
   close.end_offsets = {9, 9, 9, 9};
@@ -116,9 +116,9 @@ TEST(job_table, commands_apply_in_the_order_of_the_log) {
   log l;
   l.add(a_manifest("a"));
   l.add(a_command("a", "z", command_kind::pause));
-  EXPECT_EQ(l.state("a"), job_state::paused);
+  EXPECT_EQ(l.state("a"), job_phase::paused);
   l.add(a_command("a", "y", command_kind::resume));
-  EXPECT_EQ(l.state("a"), job_state::active);
+  EXPECT_EQ(l.state("a"), job_phase::active);
   auto policy = a_command("a", "x", command_kind::policy);
   policy.policy.emplace();
   policy.policy->weight = 9;
@@ -126,7 +126,7 @@ TEST(job_table, commands_apply_in_the_order_of_the_log) {
   EXPECT_EQ(l.table.find("a")->policy.weight, 9);
   l.add(a_command("a", "w", command_kind::pause));
   l.add(a_command("a", "v", command_kind::cancel));
-  EXPECT_EQ(l.state("a"), job_state::cancelled);
+  EXPECT_EQ(l.state("a"), job_phase::cancelled);
   std::vector<std::string> ids;
   for (const auto& c : l.table.find("a")->commands) ids.push_back(c.what.id);
   EXPECT_THAT(ids, ElementsAre("z", "y", "x", "w", "v"));
@@ -137,10 +137,10 @@ TEST(job_table, a_retry_takes_a_job_up_again_until_its_next_final_record) {
   l.add(a_manifest("a"));
   l.add(a_final("a"));
   l.add(a_command("a", "r", command_kind::retry));
-  EXPECT_EQ(l.state("a"), job_state::active);
+  EXPECT_EQ(l.state("a"), job_phase::active);
   EXPECT_FALSE(l.table.find("a")->final);
   l.add(a_final("a"));
-  EXPECT_EQ(l.state("a"), job_state::finished);
+  EXPECT_EQ(l.state("a"), job_phase::finished);
 }
 
 TEST(job_table, a_manifest_that_does_not_add_up_is_damage) {
@@ -148,12 +148,12 @@ TEST(job_table, a_manifest_that_does_not_add_up_is_damage) {
   auto m = a_manifest("a");
   m.prompts = 6;
   EXPECT_FALSE(l.add(m));
-  EXPECT_EQ(l.state("a"), job_state::damaged);
+  EXPECT_EQ(l.state("a"), job_phase::damaged);
   EXPECT_THAT(l.table.find("a")->reason, HasSubstr("counts 6 prompts in 3 shards"));
   m = a_manifest("b");
   m.partitions[1].partition = 4;
   l.add(m);
-  EXPECT_EQ(l.state("b"), job_state::damaged);
+  EXPECT_EQ(l.state("b"), job_phase::damaged);
   EXPECT_THAT(l.table.find("b")->reason, HasSubstr("partition 4"));
 }
 
@@ -179,7 +179,7 @@ TEST(job_table, garbage_is_told_and_changes_nothing) {
   ASSERT_EQ(newer.substr(0, 2), std::string("\x08\x01"));
   newer[1] = 2;
   EXPECT_EQ(code("submission/a", newer), "unknown_version");
-  EXPECT_EQ(l.state("a"), job_state::active);
+  EXPECT_EQ(l.state("a"), job_phase::active);
 }
 
 TEST(job_table, a_job_with_an_unreadable_manifest_is_known_and_damaged) {
@@ -190,7 +190,7 @@ TEST(job_table, a_job_with_an_unreadable_manifest_is_known_and_damaged) {
   ASSERT_TRUE(fault);
   EXPECT_EQ(fault->code, "unknown_version");
   ASSERT_NE(l.table.find("a"), nullptr) << "its shards must not become dead letters";
-  EXPECT_EQ(l.state("a"), job_state::damaged);
+  EXPECT_EQ(l.state("a"), job_phase::damaged);
 }
 
 TEST(job_table, numbers_are_never_reused) {
