@@ -20,6 +20,10 @@ class strong_id {
   Rep value_{};
 };
 
+/// A partition of the log: the unit of ownership. The embedded log has only partition 0.
+using partition_id = strong_id<struct partition_tag, std::uint32_t>;
+/// Names a job within a process, never reused. The embedded log has only job 0.
+using job_number = strong_id<struct job_tag, std::uint32_t>;
 /// Index of a shard in its partition, in reading order.
 using shard_id = strong_id<struct shard_tag, std::uint32_t>;
 /// Index of an input file in the order it was given.
