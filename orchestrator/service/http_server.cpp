@@ -163,11 +163,14 @@ class http_server::impl {
 
   task<> accept_all() {
     while (!stopping_) {
+      error_code ec;
+      co_await listener_.async_wait(acceptor::wait_read, asio::redirect_error(use_task, ec));
+      if (stopping_) co_return;
+      // Somebody is at the door: only now may an idle connection have to go.
       if (connections_.size() >= settings_.connections_max && !evict_idle()) {
         co_await room();
         continue;
       }
-      error_code ec;
       tcp_socket socket = co_await listener_.async_accept(asio::redirect_error(use_task, ec));
       if (stopping_) co_return;
       if (ec) {
