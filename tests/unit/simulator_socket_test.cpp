@@ -1,4 +1,5 @@
 // The simulator over real sockets: framing, faults on the wire, TLS, and its end.
+#include "tests/support/raw_client.hpp"
 #include "tests/unit/stub_server.hpp"
 #include "tests/unit/transport_harness.hpp"
 #include "workers/simulator/simulator.hpp"
@@ -7,10 +8,6 @@
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
 #include <boost/json.hpp>
-
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
@@ -51,58 +48,15 @@ std::int64_t stat(const simulator& s, const char* pointer) {
   return boost::json::parse(s.stats_json()).at_pointer(pointer).to_number<std::int64_t>();
 }
 
-/// A plain blocking client that sends and sees bytes.
-class raw_client {
+/// A client of the simulator.
+class sim_client : public raw_client {
  public:
-  explicit raw_client(const simulator& s) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const std::string url = s.url();
-    to.sin_port = htons(static_cast<std::uint16_t>(std::stoul(url.substr(url.rfind(':') + 1))));
-    const timeval patience{.tv_sec = 20, .tv_usec = 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0)
-      throw std::runtime_error("connect");
-  }
-  ~raw_client() { ::close(fd_); }
-  raw_client(const raw_client&) = delete;
-  raw_client& operator=(const raw_client&) = delete;
-
-  void send(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const auto n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      ASSERT_GT(n, 0);
-      bytes.remove_prefix(static_cast<std::size_t>(n));
-    }
-  }
-  /// Until `count` bytes are there or the connection ends.
-  std::string read(std::size_t count) {
-    std::string all;
-    char piece[4096];
-    while (all.size() < count) {
-      const auto n = ::recv(fd_, piece, std::min(sizeof piece, count - all.size()), 0);
-      if (n <= 0) break;
-      all.append(piece, static_cast<std::size_t>(n));
-    }
-    return all;
-  }
-  std::string read_to_end() { return read(std::string::npos); }
-  /// One whole response.
-  std::string response() {
-    std::string all;
-    while (all.find("\r\n\r\n") == std::string::npos) {
-      const auto next = read(1);
-      if (next.empty()) return all;
-      all += next;
-    }
-    const auto at = all.find("content-length:");
-    if (at == std::string::npos) return all;
-    return all + read(std::stoul(all.substr(at + 15)));
-  }
+  explicit sim_client(const simulator& s) : raw_client(port_of(s.url())) {}
 
  private:
-  int fd_;
+  static std::uint16_t port_of(const std::string& url) {
+    return static_cast<std::uint16_t>(std::stoul(url.substr(url.rfind(':') + 1)));
+  }
 };
 
 std::string chat(const std::string& pool, const std::string& text, const std::string& more = "") {
@@ -114,7 +68,7 @@ std::string chat(const std::string& pool, const std::string& text, const std::st
 
 TEST(simulator_socket, calls_share_a_connection_whole_in_pieces_and_pipelined) {
   const auto sim = start(four_pools());
-  raw_client client(sim);
+  sim_client client(sim);
   client.send(chat("fine", "[[id:1]]"));
   EXPECT_THAT(client.response(), HasSubstr("[[re:1]]"));
   for (const char c : chat("fine", "[[id:2]]")) client.send(std::string(1, c));
@@ -130,7 +84,7 @@ TEST(simulator_socket, calls_share_a_connection_whole_in_pieces_and_pipelined) {
 
 TEST(simulator_socket, a_large_body_after_100_continue) {
   const auto sim = start(four_pools());
-  raw_client client(sim);
+  sim_client client(sim);
   const std::string call = chat("fine", std::string(3'000'000, 'x'), "expect: 100-continue\r\n");
   const auto head = call.find("\r\n\r\n") + 4;
   client.send(call.substr(0, head));
@@ -144,7 +98,7 @@ TEST(simulator_socket, a_large_body_after_100_continue) {
 TEST(simulator_socket, what_is_not_http_is_refused_and_closed) {
   const auto sim = start(four_pools());
   const auto answer = [&](const std::string& request) {
-    raw_client client(sim);
+    sim_client client(sim);
     client.send(request);
     return client.read_to_end();
   };
@@ -158,7 +112,7 @@ TEST(simulator_socket, what_is_not_http_is_refused_and_closed) {
 TEST(simulator_socket, reset_sends_half_and_down_sends_nothing) {
   auto sim = start(four_pools());
   {
-    raw_client client(sim);
+    sim_client client(sim);
     client.send(chat("reset", "x"));
     const std::string half = client.read_to_end();
     EXPECT_THAT(half, StartsWith("HTTP/1.1 200 OK"));
@@ -166,7 +120,7 @@ TEST(simulator_socket, reset_sends_half_and_down_sends_nothing) {
     const auto length = std::stoul(half.substr(half.find("content-length:") + 15));
     EXPECT_EQ(half.size() - body, length / 2);
   }
-  raw_client client(sim);
+  sim_client client(sim);
   client.send(chat("down", "x"));
   EXPECT_EQ(client.read_to_end(), "");
   sim.stop();
@@ -178,7 +132,7 @@ TEST(simulator_socket, a_stop_ends_calls_that_hang_or_wait) {
   config.pools[0].latency.median = 1h;
   config.threads = 2;
   auto sim = start(config);
-  raw_client hanging(sim), waiting(sim), idle(sim), asking(sim);
+  sim_client hanging(sim), waiting(sim), idle(sim), asking(sim);
   hanging.send(chat("hang", "x"));
   waiting.send(chat("fine", "x"));
   while (stat(sim, "/in_flight") < 2) std::this_thread::yield();
@@ -194,7 +148,7 @@ TEST(simulator_socket, a_stop_ends_calls_that_hang_or_wait) {
 TEST(simulator_socket, a_client_that_leaves_frees_its_place) {
   const auto sim = start(four_pools());
   {
-    raw_client client(sim);
+    sim_client client(sim);
     client.send(chat("hang", "x"));
     while (stat(sim, "/in_flight") < 1) std::this_thread::yield();
   }
@@ -209,7 +163,7 @@ TEST(simulator_socket, many_connections_on_several_threads_lose_nothing) {
   std::vector<std::thread> clients;
   for (int c = 0; c < 8; ++c)
     clients.emplace_back([&sim, c] {
-      raw_client client(sim);
+      sim_client client(sim);
       for (int i = 0; i < 50; ++i) {
         const std::string id = std::to_string(c) + "-" + std::to_string(i);
         client.send(chat("fine", "[[id:" + id + "]]"));

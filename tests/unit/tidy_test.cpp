@@ -74,8 +74,8 @@ source_tree sample(const std::string& path, std::string text) {
   source_tree out;
   for (const char* header :
        {"schemas/a.hpp", "orchestrator/core/a.hpp", "orchestrator/runtime/a.hpp",
-        "orchestrator/engine/a.hpp", "orchestrator/cli/a.hpp", "workers/a.hpp",
-        "workers/providers/a.hpp", "workers/auth/a.hpp", "workers/simulator/a.hpp",
+        "orchestrator/engine/a.hpp", "orchestrator/service/a.hpp", "orchestrator/cli/a.hpp",
+        "workers/a.hpp", "workers/providers/a.hpp", "workers/auth/a.hpp", "workers/simulator/a.hpp",
         "workers/transport/transport.hpp", "connectors/a.hpp", "tests/a.hpp"})
     out[header] = "#pragma once\n";
   out[path] = std::move(text);
@@ -99,6 +99,8 @@ TEST(tidy_direction, finds_upward_and_sideways_includes) {
   EXPECT_EQ(direction("workers/providers/x.cpp", "workers/auth/a.hpp"), 1u);
   EXPECT_EQ(direction("connectors/files/x.cpp", "workers/a.hpp"), 1u);
   EXPECT_EQ(direction("orchestrator/engine/x.cpp", "orchestrator/cli/a.hpp"), 1u);
+  EXPECT_EQ(direction("orchestrator/engine/x.cpp", "orchestrator/service/a.hpp"), 1u);
+  EXPECT_EQ(direction("orchestrator/service/x.cpp", "orchestrator/cli/a.hpp"), 1u);
   EXPECT_EQ(direction("orchestrator/engine/x.cpp", "workers/simulator/a.hpp"), 1u);
   EXPECT_EQ(direction("orchestrator/cli/x.cpp", "tests/a.hpp"), 2u);
   EXPECT_EQ(direction("workers/x.cpp", "a.hpp"), 2u) << "neither a full path nor a known layer";
@@ -112,6 +114,8 @@ TEST(tidy_direction, accepts_downward_includes) {
   EXPECT_EQ(direction("connectors/files/x.cpp", "orchestrator/runtime/a.hpp"), 0u);
   EXPECT_EQ(direction("connectors/files/x.cpp", "schemas/state.pb.h"), 0u);
   EXPECT_EQ(direction("orchestrator/engine/x.cpp", "workers/providers/a.hpp"), 0u);
+  EXPECT_EQ(direction("orchestrator/service/x.cpp", "orchestrator/engine/a.hpp"), 0u);
+  EXPECT_EQ(direction("orchestrator/cli/x.cpp", "orchestrator/service/a.hpp"), 0u);
   EXPECT_EQ(direction("orchestrator/cli/x.cpp", "workers/simulator/a.hpp"), 0u);
   EXPECT_EQ(direction("tests/unit/x.cpp", "tests/a.hpp"), 0u);
 }
@@ -155,6 +159,8 @@ TEST(tidy_network, finds_direct_and_carried_headers) {
       1u);
   EXPECT_EQ(check_network_headers(sample("workers/transport/transport.hpp", beast)).size(), 1u);
   EXPECT_EQ(check_network_headers(sample("workers/transport/pool.cpp", beast)).size(), 0u);
+  EXPECT_EQ(check_network_headers(sample("orchestrator/service/http_server.hpp", beast)).size(), 1u);
+  EXPECT_EQ(check_network_headers(sample("orchestrator/service/http_server.cpp", beast)).size(), 0u);
   auto carried = sample("workers/transport/inner.hpp", beast);
   carried["workers/transport/outer.hpp"] = "#include \"workers/transport/inner.hpp\"\n";
   carried["orchestrator/engine/x.cpp"] = "\n#include \"workers/transport/outer.hpp\"\n";
