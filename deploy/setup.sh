@@ -1,7 +1,8 @@
 #!/bin/bash
 # Installs the Debian packages of deploy/packages.txt that are missing; does nothing when none is.
 #   deploy/setup.sh           what the build and the quickstart need
-#   deploy/setup.sh --tests   that, and what the tests and benchmarks need
+#   deploy/setup.sh --kafka   that, and what a local broker needs (deploy/kafka-local.sh)
+#   deploy/setup.sh --tests   all of that, and what the tests and benchmarks need
 set -euo pipefail
 
 list="$(dirname "${BASH_SOURCE[0]}")/packages.txt"
@@ -11,10 +12,12 @@ fail() {
   exit 1
 }
 
-# Package names of the list, without comments; the part behind "# tests" only when asked for.
+# Package names of the list, without comments; the parts behind "# kafka" and "# tests" only when
+# asked for.
 wanted_packages() {
   local line
   while read -r line; do
+    [[ "$line" == '# kafka' && -z "$1" ]] && return
     [[ "$line" == '# tests' && "$1" != --tests ]] && return
     [[ -z "$line" || "$line" == '#'* ]] || printf '%s\n' "$line"
   done < "$list"
@@ -41,7 +44,8 @@ install() {
   apt install -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "$@" && sync
 }
 
-[[ $# -eq 0 || ( $# -eq 1 && "$1" == --tests ) ]] || fail "usage: deploy/setup.sh [--tests]"
+[[ $# -eq 0 || ( $# -eq 1 && "$1" =~ ^--(kafka|tests)$ ) ]] ||
+  fail "usage: deploy/setup.sh [--kafka | --tests]"
 command -v dpkg-query > /dev/null && command -v apt-get > /dev/null ||
   fail "this is not a Debian system; install the counterparts of deploy/packages.txt yourself."
 mapfile -t wanted < <(wanted_packages "${1:-}")
