@@ -6,7 +6,6 @@ import json
 import pathlib
 import random
 import signal
-import socket
 import sys
 import time
 
@@ -29,12 +28,6 @@ def wait(condition, what, seconds=WAIT_SECONDS_MAX, every=0.02):
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(every)
     return value
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Numbered:
@@ -124,7 +117,8 @@ class Fleet:
         self.folder, self.names = bench.folder, list(members)
         self.brokers = brokers or bench.broker.bootstrap
         self.concurrency, self._lane = concurrency, dict(lane or {})
-        self._job, self._properties, self._replication = job or {}, properties or {}, replication
+        self._job, self._replication = job or {}, replication
+        self._properties = {key: str(value) for key, value in (properties or {}).items()}
         busy_ms = 1000 * run_seconds * (0.5 if bench.quick else 1)
         latency_ms = max(1, int(busy_ms * concurrency / bench.prompts))
         self._sim_changes = {"latency": {"median": f"{latency_ms}ms", "sigma": 0.2}, **(sim or {})}
@@ -141,7 +135,8 @@ class Fleet:
         self.sim = support.Simulator(self.folder, pools, name=f"{self.name}-sim")
         self._closing.append(self.sim.stop)
 
-    def _pools(self, member):
+    def pools(self, member):
+        """What the configuration of a member says about pools."""
         lane = support.lane(**{"quota": {"concurrency": self.concurrency}, **self._lane})
         if self._shared:
             return [support.pool(self.sim.endpoints[p["name"]], p["name"], p["provider"],
@@ -153,11 +148,11 @@ class Fleet:
         """Writes the member's configuration; returns its path."""
         identity = self.state(member)
         config = {
-            "pools": self._pools(member),
+            "pools": self.pools(member),
             "job": self._job,
             "kafka": {"brokers": [self.brokers], "fleet": self.name, "partitions": self.partitions,
                       "replication": self._replication, "properties": self._properties},
-            "member": {"state": str(identity), "listen": f"127.0.0.1:{free_port()}"},
+            "member": {"state": str(identity), "listen": "127.0.0.1:0"},
         }
         path = self.folder / f"{self.name}-{member}.yaml"
         path.write_text(json.dumps({k: v for k, v in config.items() if v}, indent=1))

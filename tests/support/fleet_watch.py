@@ -10,7 +10,7 @@ import wire
 
 Row = collections.namedtuple("Row", "key partition offset generation kind value")
 # One send of a prompt, open or ended, as the journal tells it.
-_Event = collections.namedtuple("_Event", "offset session place in_flight")
+_Event = collections.namedtuple("_Event", "at session place in_flight")
 
 
 class _Chunks:
@@ -131,7 +131,7 @@ class Ledger:
         if entry.kind == "snapshot":
             self.snapshots.add(record.partition)
         self._events[record.partition] += [
-            _Event(record.offset, entry.session, one.place, one.in_flight)
+            _Event(record.timestamp, entry.session, one.place, one.in_flight)
             for one in entry.attempts]
 
     def _take_late(self, record):
@@ -169,6 +169,16 @@ class Ledger:
                 continue
             if (session, place) not in self._late[partition]:
                 found.append(place)
+        return found
+
+    def first_intents(self):
+        """{partition: {session: ms since the epoch of its first send}}, in order."""
+        found = {}
+        for partition, events in list(self._events.items()):
+            times = found.setdefault(partition, {})
+            for event in list(events):
+                if event.in_flight:
+                    times.setdefault(event.session, event.at)
         return found
 
     def intents(self):
