@@ -2,7 +2,9 @@
 # Spillway from nothing on a bare Debian 12: installs what is needed, builds the binary, and shows
 # one run over three simulated pools, killed in the middle and resumed, with the proof that nothing
 # was lost and nothing answered twice. Costs nothing, contacts no provider.
-#   deploy/quickstart.sh [--keep DIR]     --keep: leave prompts, results and binary in DIR
+#   deploy/quickstart.sh [--kafka] [--keep DIR]
+#   --kafka   the same prompts by a fleet of three members on a local Kafka, one of them killed
+#   --keep    leave prompts, results and binary in DIR
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -10,13 +12,15 @@ here="$root/deploy"
 prompts=2400
 dir=""
 keep=""
+fleet=""
 
 usage() {
-  echo "usage: deploy/quickstart.sh [--keep DIR]" >&2
+  echo "usage: deploy/quickstart.sh [--kafka] [--keep DIR]" >&2
   exit 2
 }
 while [[ $# -gt 0 ]]; do
   case "$1" in
+    --kafka) fleet=yes; shift ;;
     --keep) [[ $# -ge 2 ]] || usage; keep="$2"; shift 2 ;;
     *) usage ;;
   esac
@@ -31,11 +35,13 @@ fail() {
 }
 
 simulator_pid="" run_pid=""
+declare -A member_pid=()
 clean_up() {
   local pid
-  for pid in $run_pid $simulator_pid; do
+  for pid in $run_pid "${member_pid[@]}" $simulator_pid; do
     kill -TERM "$pid" 2> /dev/null && wait "$pid" 2> /dev/null || true
   done
+  if [[ -n "$dir" && -d "$dir/kafka" ]]; then "$here/kafka-local.sh" stop "$dir/kafka"; fi
   if [[ -n "$dir" && -z "$keep" ]]; then rm -rf "$dir"; fi
 }
 trap clean_up EXIT
@@ -78,34 +84,106 @@ show_command() { printf '%s$ %s%s\n' "$bold" "$*" "$plain"; }
 # Lines, or 0 while the file does not exist yet.
 rows_in() { wc -l 2> /dev/null < "$1" || echo 0; }
 
-run_until_killed() {
-  local target="$1"
-  show_command "${run_command[@]}"
-  "$spillway" "${run_command[@]:1}" &
-  run_pid=$!
-  while [[ "$(rows_in results.jsonl)" -lt "$target" ]]; do
-    kill -0 "$run_pid" 2> /dev/null || fail "the run ended before it could be killed."
-    sleep 0.1
-  done
-  kill -KILL "$run_pid"
-  wait "$run_pid" 2> /dev/null || true
-  run_pid=""
-  printf '\n%s>>> this script: kill -9, with %s result rows on disk%s\n\n' \
-    "$bold" "$(rows_in results.jsonl)" "$plain"
+# Starts a command in the background, shown as a user would type it: its pid is in `started_pid`.
+start_shown() {
+  show_command spillway "$@"
+  "$spillway" "$@" &
+  started_pid=$!
 }
 
-run_to_the_end() {
-  show_command "${run_command[@]}"
-  local code=0
-  "$spillway" "${run_command[@]:1}" &
-  run_pid=$!
-  wait "$run_pid" || code=$?
+wait_for_rows() {
+  local target="$1" pid="$2"
+  while [[ "$(rows_in results.jsonl)" -lt "$target" ]]; do
+    kill -0 "$pid" 2> /dev/null || fail "it ended before anything could be killed."
+    sleep 0.1
+  done
+}
+
+kill_shown() {
+  local pid="$1" what="$2"
+  kill -KILL "$pid"
+  wait "$pid" 2> /dev/null || true
+  printf '\n%s>>> this script: kill -9%s, with %s result rows on disk%s\n\n' \
+    "$bold" "$what" "$(rows_in results.jsonl)" "$plain"
+}
+
+wait_for_success() {
+  local pid="$1" what="$2" code=0
+  wait "$pid" || code=$?
+  [[ "$code" -eq 0 ]] || fail "$what ended with exit code $code, expected 0."
+}
+
+# One process: killed, and the same command again.
+show_run() {
+  local run=(run prompts.jsonl -o results.jsonl -c pools.yaml)
+  heading "2. The run: the cheapest pool fills up, prompts spill to the next (killed half-way)"
+  start_shown "${run[@]}"
+  run_pid=$started_pid
+  wait_for_rows $((prompts * 2 / 5)) "$run_pid"
+  kill_shown "$run_pid" ""
+  "$spillway" status -o results.jsonl
+
+  heading "3. The same command again: it goes on where it was"
+  start_shown "${run[@]}"
+  run_pid=$started_pid
+  wait_for_success "$run_pid" "the resumed run"
   run_pid=""
-  [[ "$code" -eq 0 ]] || fail "the resumed run ended with exit code $code, expected 0."
+  "$spillway" status -o results.jsonl --json > status.json
+}
+
+# The pools, and where Kafka is; of a member also its own section.
+fleet_config() {
+  local member="${1:-}"
+  cat pools.yaml
+  printf 'kafka: { brokers: ["%s"], fleet: demo, partitions: 8, replication: 1 }\n' "$broker"
+  [[ -z "$member" ]] || printf 'member: { id: %s, state: state-%s, listen: "127.0.0.1:0" }\n' \
+    "$member" "$member"
+}
+
+start_member() {
+  local member="$1"
+  fleet_config "$member" > "$member.yaml"
+  show_command spillway serve -c "$member.yaml" "&"
+  "$spillway" serve -c "$member.yaml" > "$member.log" 2>&1 &
+  member_pid[$member]=$!
+}
+
+stop_members() {
+  local member
+  for member in "${!member_pid[@]}"; do kill -TERM "${member_pid[$member]}"; done
+  for member in "${!member_pid[@]}"; do
+    wait_for_success "${member_pid[$member]}" "member $member (its log: $(tail -n 3 "$member.log"))"
+  done
+  member_pid=()
+}
+
+# Three members of a fleet: one killed, the others take over.
+show_fleet() {
+  local member
+  heading "2. A fleet of three on Kafka: results are followed while they come (one is killed half-way)"
+  broker="$("$here/kafka-local.sh" start "$dir/kafka" --until $$)"
+  fleet_config > fleet.yaml
+  show_command spillway topics create -c fleet.yaml
+  "$spillway" topics create -c fleet.yaml
+  show_command spillway submit prompts.jsonl --job demo -c fleet.yaml
+  "$spillway" submit prompts.jsonl --job demo -c fleet.yaml
+  for member in a b c; do start_member "$member"; done
+  start_shown results demo -o results.jsonl --follow -c fleet.yaml
+  run_pid=$started_pid
+  wait_for_rows $((prompts * 2 / 5)) "$run_pid"
+  kill_shown "${member_pid[b]}" " of member b"
+  unset 'member_pid[b]'
+  "$spillway" status demo -c fleet.yaml
+
+  heading "3. Nothing is started again: a and c take over what b had"
+  wait_for_success "$run_pid" "spillway results"
+  run_pid=""
+  stop_members
+  "$spillway" status demo -c fleet.yaml --json > status.json
 }
 
 heading "Installing what is needed"
-"$here/setup.sh"
+"$here/setup.sh" ${fleet:+--kafka}
 if [[ -n "$keep" ]]; then
   mkdir -p "$keep"
   dir="$(cd "$keep" && pwd)"
@@ -131,15 +209,8 @@ export SIM_KEY=sim-key
 heading "1. $prompts prompts, three pools, each too small alone"
 python3 "$here/quickstart_report.py" pools sim.yaml prompts.jsonl
 
-heading "2. The run: the cheapest pool fills up, prompts spill to the next (killed half-way)"
-run_command=(spillway run prompts.jsonl -o results.jsonl -c pools.yaml)
-run_until_killed $((prompts * 2 / 5))
-"$spillway" status -o results.jsonl
+if [[ -n "$fleet" ]]; then show_fleet; else show_run; fi
 
-heading "3. The same command again: it goes on where it was"
-run_to_the_end
-
-"$spillway" status -o results.jsonl --json > status.json
 python3 -c 'import sys, urllib.request as web
 direct = web.build_opener(web.ProxyHandler({}))
 sys.stdout.buffer.write(direct.open(sys.argv[1] + "/_sim/stats", timeout=10).read())' \

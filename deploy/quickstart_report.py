@@ -40,6 +40,21 @@ def read_rows(path):
         return []
 
 
+def read_status(path):
+    """Of a run, or of a fleet's job."""
+    status = json.load(open(path, encoding="utf-8"))
+    return status.get("progress", status)
+
+
+def calls_in_doubt(end):
+    """How many calls the kill left open, and in words."""
+    if "in_doubt_at_start" not in end:
+        return end["maybe_billed"], f"{end['maybe_billed']} in doubt after the kill"
+    in_doubt, adopted = end["in_doubt_at_start"], end["adopted"]
+    return in_doubt, (f"{in_doubt + adopted} in flight at the kill ({adopted} of those had their "
+                      "answer on disk: adopted, not sent again)")
+
+
 def seconds(text):
     return float(text[:-2]) / 1000 if text.endswith("ms") else float(text[:-1])
 
@@ -118,9 +133,9 @@ def show_proof(prompts, results, errors, stats, status):
     answers, failed = read_rows(results), read_rows(errors)
     out = Counter(r["custom_id"] for r in answers + failed)
     stats = json.load(open(stats, encoding="utf-8"))
-    end = json.load(open(status, encoding="utf-8"))["progress"]
+    end = read_status(status)
     total = stats["total"] if "total" in stats else stats
-    in_doubt, adopted = end["in_doubt_at_start"], end["adopted"]
+    in_doubt, of_those = calls_in_doubt(end)
     lost = [i for i in ids_in if i not in out]
     repeated = [i for i, n in out.items() if n > 1]
     wrong = [r["custom_id"] for r in answers if not answer_text(r).startswith(f"[[re:{r['custom_id']}]]")]
@@ -135,8 +150,7 @@ def show_proof(prompts, results, errors, stats, status):
          f"calls the simulator took: {total['distinct_ids'] + total['repeated_ids']:,} for "
          f"{total['distinct_ids']:,} different prompts"),
         (total["repeated_ids"] <= in_doubt,
-         f"re-sent: {total['repeated_ids']} <= {in_doubt + adopted} in flight at the kill "
-         f"({adopted} of those had their answer on disk: adopted, not sent again)"),
+         f"re-sent: {total['repeated_ids']} <= {of_those}"),
         (total["billed_usd"] <= end["cost_usd"] + 1e-6 <= end["budget_usd"] + 1e-6,
          f"money: the simulator billed ${total['billed_usd']:.4f}, spillway accounts for "
          f"${end['cost_usd']:.4f} (in doubt at worst case), budget ${end['budget_usd']:.2f}"),
@@ -166,7 +180,7 @@ def show_costs(sim, prompts, results, status):
     times = [datetime.fromisoformat(s[k].replace("Z", "+00:00"))
              for s in ours for k in ("sent_at", "done_at")]
     took = (max(times) - min(times)).total_seconds()
-    end = json.load(open(status, encoding="utf-8"))["progress"]
+    end = read_status(status)
     rows = [("", "cost", "time", "")]
     for pool in read_pools(sim):
         alone = time_alone(pool, calls)
