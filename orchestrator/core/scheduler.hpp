@@ -157,6 +157,10 @@ class scheduler {
   /// before they are reopened.
   void attach(partition_id, owner_id, std::span<const job_totals>,
               std::span<const attempt_record> history, std::span<const position> held);
+  /// The last record of a prompt whose shard is about to be queued. A held one's reservation was
+  /// made by `reserve`.
+  void remember(const attempt_record&, bool held);
+  void reserve(partition_id, job_number, nano_usd);
   void suspend(partition_id);
   void resume(partition_id);
   /// Forgets what waits; open calls end with actions of the old owner.
@@ -206,6 +210,7 @@ class scheduler {
   [[nodiscard]] attempt_record record_of(const active_prompt&, time_point now) const;
 
  private:
+  static void remember(partition_state&, const attempt_record&);
   struct stripe {
     std::unordered_map<position, active_prompt> active;
     std::vector<std::size_t> todo;  ///< of this phase: indices of its events or grants

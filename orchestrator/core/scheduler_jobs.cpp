@@ -154,14 +154,30 @@ void scheduler::attach(partition_id id, owner_id owner, std::span<const job_tota
     tally_add(home.day[lane->value()], day);
   }
   for (const auto& record : history) {
-    home.history.emplace(record.where.local(), record);
-    auto& books = home.books[record.job];
-    if (record.in_flight) books.money.reserve(record.reserved);
-    if (record.maybe_billed > 0) ++books.in_doubt;
+    remember(home, record);
+    if (record.in_flight) home.books[record.job].money.reserve(record.reserved);
   }
   for (const auto where : held) home.held.insert(where.local());
   for (auto& [job, books] : home.books)
     if (const auto it = jobs_.find(job); it != jobs_.end()) set_cap(home, *it->second, books);
+}
+
+void scheduler::remember(partition_state& home, const attempt_record& record) {
+  home.history.insert_or_assign(record.where.local(), record);
+  if (record.maybe_billed > 0) ++home.books[record.job].in_doubt;
+}
+
+void scheduler::remember(const attempt_record& record, bool held) {
+  auto* home = home_of(record.where.partition());
+  ensure(home != nullptr, "an unknown partition");
+  remember(*home, record);
+  if (held) home->held.insert(record.where.local());
+}
+
+void scheduler::reserve(partition_id id, job_number job, nano_usd amount) {
+  auto* home = home_of(id);
+  ensure(home != nullptr, "an unknown partition");
+  home->books[job].money.reserve(amount);
 }
 
 void scheduler::suspend(partition_id id) {

@@ -144,6 +144,7 @@ class engine {
   void take_news(partition_work&, const log_news&, time_point now);
   void reopen(partition_work&, const reopened_prompt&, time_point now);
   void take_shard(partition_work&, parsed_shard&&, tick_events&);
+  void take_past(partition_work&, const shard_past&);
   void write_invalid(partition_work&, const invalid_line&);
   void read_again(partition_work&, shard_id, reading);
   void request_shards(partition_work&);

@@ -71,7 +71,10 @@ void engine::write_rows(std::vector<finish_action>& finishes, time_point now) {
     if (f.prompt.lane != no_lane) {
       row.pool = scheduler_->lane_at(f.prompt.lane).setup().pool;
       row.lane = scheduler_->lane_at(f.prompt.lane).setup().config.name();
+      row.model = scheduler_->lane_at(f.prompt.lane).setup().config.model;
     }
+    if (row.kind != row_kind::answered) row.error_code = f.outcome.error_code;
+    row.done_at = now;
     row.usage = f.outcome.usage;
     row.charged = f.cost;
     row.sends = f.prompt.sends;

@@ -72,6 +72,7 @@ void engine::attach(partition_id id, partition_log& log, recovered_log found, ti
   work.in_doubt_at_start = static_cast<std::int64_t>(work.group.attempts.size());
   scheduler_->attach(id, work.owner, found.totals, found.attempts, found.held);
   scheduler_->note_changed(work.owner, work.group.attempts);
+  for (const auto& [job, amount] : found.reserved) scheduler_->reserve(id, job, amount);
   for (const auto& shard : found.shards) {
     work.done.add(shard.where, shard.done);
     work.counts[shard.where.job].prompts += shard.where.count;
@@ -251,8 +252,9 @@ void engine::take_shard(partition_work& work, parsed_shard&& shard, tick_events&
     loaded.why = work.asked_again.front().second;
     work.asked_again.pop_front();
   } else {
-    work.done.add(shard.record.where);
+    work.done.add(shard.record.where, shard.past ? shard.past->done : shard_bits{});
     work.counts[shard.record.where.job].prompts += shard.record.where.count;
+    if (shard.past) take_past(work, *shard.past);
     work.indexed_bytes += shard.record.where.length;
     work.group.shards.push_back(std::move(shard.record));
     work.changed = true;
@@ -280,6 +282,13 @@ void engine::take_shard(partition_work& work, parsed_shard&& shard, tick_events&
   tick.shards.push_back(std::move(loaded));
 }
 
+void engine::take_past(partition_work& work, const shard_past& past) {
+  for (const auto& entry : past.attempts) {
+    scheduler_->remember(entry.last, entry.held);
+    if (entry.ended) work.group.attempts.push_back(entry.last);
+  }
+}
+
 void engine::write_invalid(partition_work& work, const invalid_line& line) {
   work.done.finish(line.where);
   auto& counts = work.counts[line.job];
@@ -288,6 +297,7 @@ void engine::write_invalid(partition_work& work, const invalid_line& line) {
   finished_prompt row;
   row.where = line.where;
   row.kind = row_kind::invalid;
+  row.error_code = line.code;
   row.row = row_for(line);
   row.job = line.job;
   row.custom_id_token = line.custom_id_token;

@@ -118,6 +118,7 @@ result<parsed_shard> intake::parse(const shard_data& data, bool known) {
   auto results = parse_lines(data, lines);
   parsed_shard shard;
   shard.record.where = data.where;
+  shard.past = data.past;
   if (!data.where.ids_checked)
     if (auto found = find_repeats(data, lines, results, shard, known); !found)
       return found.error();

@@ -8,6 +8,7 @@
 #include "schemas/prompt.hpp"
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,6 +32,7 @@ struct parsed_shard {
   shard_record record;
   std::vector<prompt> prompts;
   std::vector<invalid_line> invalid;
+  std::shared_ptr<const shard_past> past;  ///< on the first reading, where the log has one
 };
 
 /// Of one partition. Not thread-safe: one thread reads, and uses `runner` for the parsing.
