@@ -41,12 +41,12 @@ enum class row_kind {
 struct finished_prompt {
   position where;
   row_kind kind = row_kind::answered;
-  std::string row;
-  job_number job;
-  std::string custom_id_token;  ///< JSON string token, or "null"
-  std::string pool, lane;       ///< of the last send; empty when there was none
-  token_usage usage;
-  nano_usd charged;  ///< all it was charged, sends in doubt included
+  std::string row{};
+  job_number job{};
+  std::string custom_id_token{};  ///< JSON string token, or "null"
+  std::string pool{}, lane{};       ///< of the last send; empty when there was none
+  token_usage usage{};
+  nano_usd charged{};  ///< all it was charged, sends in doubt included
   std::uint32_t sends = 0, maybe_billed = 0;
 };
 
