@@ -54,13 +54,13 @@ enum class row_kind {
 struct finished_prompt {
   position where;
   row_kind kind = row_kind::answered;
-  std::string row;
-  job_number job;
-  std::string custom_id_token;    ///< JSON string token, or "null"
-  std::string pool, lane, model;  ///< of the last send; empty when there was none
-  std::string error_code;         ///< empty when answered
-  token_usage usage;
-  nano_usd charged;  ///< all it was charged, sends in doubt included
+  std::string row{};
+  job_number job{};
+  std::string custom_id_token{};        ///< JSON string token, or "null"
+  std::string pool{}, lane{}, model{};  ///< of the last send; empty when there was none
+  std::string error_code{};             ///< empty when answered
+  token_usage usage{};
+  nano_usd charged{};  ///< all it was charged, sends in doubt included
   std::uint32_t sends = 0, maybe_billed = 0;
   time_point done_at{};
 };

@@ -22,7 +22,7 @@ struct attempt_record {
   nano_usd charged;                ///< what those were charged; part of the lanes' settled totals
   nano_usd reserved;               ///< worst case of the open send
   time_point at{};
-  job_number job;
+  job_number job{};
   std::uint32_t deaths = 0;  ///< owners that died while a send of it was open
   time_point deadline{};     ///< the open send's answer comes by then, if ever
 };

@@ -52,7 +52,7 @@ struct invalid_line {
   std::string custom_id_token;  ///< JSON string token, or "null"
   std::string code;             ///< "invalid_json", "duplicate_custom_id", …
   std::string message;
-  job_number job;
+  job_number job{};
 };
 
 /// Where a shard lies in the input. `crc` is CRC-32 of its bytes.
@@ -65,8 +65,8 @@ struct shard_descriptor {
   std::uint64_t next_line = 0;   ///< number of the line behind it
   std::uint32_t count = 0;       ///< prompts and invalid lines; blank lines are none
   std::uint32_t crc = 0;
-  partition_id partition;
-  job_number job;            ///< of all its lines
+  partition_id partition{};
+  job_number job{};          ///< of all its lines
   bool ids_checked = false;  ///< whoever wrote it looked for repeated custom_ids
   bool line_records = false;  ///< each line was a record of its own, at `offset` + its index
 };

@@ -257,8 +257,7 @@ attempt_record scheduler::record_of(const active_prompt& a, time_point now) cons
           .reserved = a.open ? a.cost.reserve : nano_usd{},
           .at = now,
           .job = a.what.job,
-          .deaths = a.deaths,
-          .deadline = {}};
+          .deaths = a.deaths};
 }
 
 void scheduler::settle(const settled_send& s, time_point now) {

@@ -22,10 +22,10 @@ reader_thread::~reader_thread() { stop(); }
 
 void reader_thread::add(partition_id id, std::unique_ptr<intake> lines) {
   const std::lock_guard lock(mutex_);
-  auto& source = sources_[id];
-  ensure(source == nullptr, "a partition read twice");
-  source = std::make_unique<reader_thread::source>();
-  source->lines = std::move(lines);
+  auto& made = sources_[id];
+  ensure(made == nullptr, "a partition read twice");
+  made = std::make_unique<source>();
+  made->lines = std::move(lines);
 }
 
 void reader_thread::remove(partition_id id) {
@@ -40,7 +40,7 @@ void reader_thread::remove(partition_id id) {
 void reader_thread::forget_job(job_number job) {
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [id, source] : sources_) source->forget.push_back(job);
+    for (const auto& [id, from] : sources_) from->forget.push_back(job);
   }
   wake_.notify_one();
 }

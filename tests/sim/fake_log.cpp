@@ -21,9 +21,7 @@ fake_log::fake_log(std::vector<std::string> lines, std::size_t shard_lines) {
                    .first_line = first + 1,
                    .next_line = first + 1 + count,
                    .count = static_cast<std::uint32_t>(count),
-                   .crc = 0,
-                   .partition = {},
-                   .job = {}};
+                   .crc = 0};
     input_.push_back(std::move(shard));
   }
 }

@@ -89,8 +89,8 @@ class log_contract : public testing::Test {
     commit_group group;
     group.shards.push_back({shard->where, {11, 12, 13}});
     for (std::uint32_t i = 0; i < 3; ++i) group.attempts.push_back(intent(i, 1));
-    group.totals.push_back({"pool", "lane", "model", {}});
-    group.totals[0].totals.calls = 3;
+    group.totals.push_back({job_number(0), {"pool", "lane", "model", {}}});
+    group.totals[0].lane.totals.calls = 3;
     log_.commit(commit_seq(1), std::move(group));
   }
   static attempt_record intent(std::uint32_t index, std::uint32_t sends) {
@@ -137,7 +137,7 @@ TYPED_TEST(log_contract, what_was_durable_is_there_after_a_take_over) {
   EXPECT_EQ(log.attempts[1].line, 2u);
   EXPECT_EQ(log.attempts[1].reserved, nano_usd(7));
   ASSERT_EQ(log.totals.size(), 1u);
-  EXPECT_EQ(log.totals[0].totals.calls, 3);
+  EXPECT_EQ(log.totals[0].lane.totals.calls, 3);
 }
 
 TYPED_TEST(log_contract, reading_goes_on_behind_recorded_shards) {
