@@ -1,6 +1,7 @@
 #include "orchestrator/cli/fleet.hpp"
 
 #include "connectors/kafka/fleet_codec_jobs.hpp"
+#include "orchestrator/cli/logging.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -113,6 +114,11 @@ result<const kafka::job_entry*> find_job(const kafka::job_table& table, const st
   if (all.size() > shown_max) known += ", ...";
   return usage("no job " + name + "; " +
                (known.empty() ? "this fleet has none yet" : "there are: " + known));
+}
+
+void log_to_standard_error() {
+  setup_logging("warn", log_format::text,
+                [](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); });
 }
 
 std::string fresh_id() {

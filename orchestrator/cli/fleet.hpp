@@ -43,6 +43,9 @@ struct fleet_access {
 void tell_command(const std::string& job, kafka::command_kind, const std::string& nothing_to_do,
                   bool json);
 
+/// What the clients log goes to standard error, and only what is worth a look.
+void log_to_standard_error();
+
 /// 16 hexadecimal digits that nobody else draws.
 [[nodiscard]] std::string fresh_id();
 /// The wall clock, for records.

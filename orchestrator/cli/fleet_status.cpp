@@ -240,6 +240,7 @@ void tell_opened(const std::string& job, bool fresh, bool as_json) {
 }
 
 int run_fleet_status(const status_options& options, const stop_flag& stop) {
+  log_to_standard_error();
   auto fleet = open_fleet(options.config);
   if (!fleet) return report(fleet.error());
   auto jobs = read_jobs(*fleet);

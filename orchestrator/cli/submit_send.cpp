@@ -113,9 +113,11 @@ class sender {
     if (open_.empty()) return {};
     const auto offsets = writer_.wait_stored();
     if (!offsets) return offsets.error();
-    ensure(offsets->size() == open_.size(), "every shard has an offset");
+    // The word of the transaction before comes first.
+    ensure(offsets->size() >= open_.size(), "every shard has an offset");
+    const auto first = offsets->size() - open_.size();
     for (std::size_t i = 0; i < open_.size(); ++i)
-      kafka::count_stored(written_, open_[i].partition, (*offsets)[i], open_[i].prompts);
+      kafka::count_stored(written_, open_[i].partition, (*offsets)[first + i], open_[i].prompts);
     open_.clear();
     open_bytes_ = 0;
     return {};
