@@ -98,7 +98,7 @@ class Figures:
                 "broker_cpu_us": broker_cpu * 1e6 / prompts, "fleet_rss_mb": rss}
 
     def _run(self, bench, fleet, path):
-        """Seconds from the first row to the end, and CPU seconds, of `spillway run`."""
+        """Seconds from start to exit, and CPU seconds, of `spillway run`."""
         config = bench.folder / "run.yaml"
         config.write_text(json.dumps({"pools": fleet.pools("a")}))
         began = time.monotonic()

@@ -9,6 +9,7 @@ fault after another. Prints a table; exit code 1 when any row failed.
 The binary is `spillway` on PATH, $SPILLWAY_BIN or --spillway."""
 
 import argparse
+import importlib
 import json
 import os
 import pathlib
@@ -85,8 +86,8 @@ def main():
     if "--spillway" in sys.argv:  # before the modules that read it are loaded
         at = sys.argv.index("--spillway") + 1
         os.environ["SPILLWAY_BIN"] = str(pathlib.Path(sys.argv[at]).resolve())
-    import fleet  # noqa: F401  sets the paths
-    import rows_broker, rows_index, rows_kill, rows_provider, rows_size  # noqa: E401,F401
+    for name in ("broker", "index", "kill", "provider", "size"):
+        importlib.import_module("rows_" + name)
     from kafka_local import Broker
     from table import ROWS
 

@@ -97,6 +97,13 @@ def _handle(kind, brokers, **properties):
     return handle
 
 
+def _watermarks(handle, topic, partition):
+    low, high = _I64(), _I64()
+    _check(_query_watermarks(handle, topic.encode(), partition, ctypes.byref(low),
+                             ctypes.byref(high), 10_000), f"offsets of {topic}")
+    return low.value, high.value
+
+
 Record = collections.namedtuple("Record", "topic partition offset timestamp key value headers")
 
 
@@ -133,7 +140,7 @@ class Reader:
         self._with_headers = headers
         self._messages = (ctypes.POINTER(_Message) * self.BATCH)()
         self._names = {}
-        self.at_end = {place: False for place in from_offsets}
+        self._next = dict.fromkeys(from_offsets, 0)  # place -> offset behind what was read
         wanted = _list_new(len(from_offsets))
         for (topic, partition), offset in from_offsets.items():
             _list_add(wanted, topic.encode(), partition).contents.offset = offset
@@ -156,13 +163,13 @@ class Reader:
         return records
 
     def read_to_end(self, seconds=60):
-        """Everything up to the end of every partition; records beyond it may be among them."""
-        self.at_end = dict.fromkeys(self.at_end, False)
+        """Everything below what is the end of each partition now; later records may be among it."""
         deadline = time.monotonic() + seconds
+        ends = {place: _watermarks(self._handle, *place)[1] for place in self._next}
         records = []
-        while not all(self.at_end.values()):
+        while behind := [place for place, end in ends.items() if self._next[place] < end]:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the end of {self.at_end} was not reached within {seconds} s")
+                raise TimeoutError(f"the ends of {behind} were not reached within {seconds} s")
             records += self.poll()
         return records
 
@@ -178,12 +185,12 @@ class Reader:
         name = self._names.get(message.rkt)
         if name is None and message.rkt:
             name = self._names[message.rkt] = _topic_name(message.rkt).decode()
-        if message.err == _PARTITION_EOF:
-            self.at_end[name, message.partition] = True
+        if message.err == _PARTITION_EOF:  # behind markers of transactions, too
+            self._next[name, message.partition] = message.offset
             return None
         if message.err:
             return None  # connection troubles: the library goes on by itself
-        self.at_end[name, message.partition] = False
+        self._next[name, message.partition] = message.offset + 1
         return Record(name, message.partition, message.offset, _message_timestamp(pointer, None),
                       _bytes(message.key, message.key_len), _bytes(message.payload, message.len),
                       _read_headers(pointer) if self._with_headers else {})
@@ -265,10 +272,7 @@ class Admin:
 
     def watermarks(self, topic, partition):
         """(log start, next offset to be written)"""
-        low, high = _I64(), _I64()
-        _check(_query_watermarks(self._handle, topic.encode(), partition, ctypes.byref(low),
-                                 ctypes.byref(high), 10_000), f"offsets of {topic}")
-        return low.value, high.value
+        return _watermarks(self._handle, topic, partition)
 
     def delete_topics(self, names):
         made = [_call("DeleteTopic_new", _P, (_S, name.encode())) for name in names]
