@@ -69,18 +69,23 @@ def lost_replies(bench):
 def offsets_deleted(bench):
     fleet = bench.fleet().create().submit().start().wait_sending().wait_done(0.4)
     fleet.stop("a", "b", "c")
-    admin = kafka_client.Admin(fleet.brokers)
+    _delete_group(fleet.brokers, fleet.name)
+    fleet.start().wait_sending().finish(bound=0)
 
-    def deleted():  # possible once the group has noticed that its static members are gone
+
+def _delete_group(brokers, name):
+    """Possible once the group has noticed that its static members are gone."""
+    admin = kafka_client.Admin(brokers)
+
+    def deleted():
         try:
-            admin.delete_group(fleet.name)
+            admin.delete_group(name)
             return True
         except kafka_client.KafkaError:
             return False
 
-    wait(deleted, "the group is deleted", 60, every=0.2)
+    wait(deleted, f"the group {name} is deleted", 60, every=0.2)
     admin.close()
-    fleet.start().wait_sending().finish(bound=0)
 
 
 def _free_ports(count):
@@ -126,9 +131,7 @@ def _second_broker(first, folder):
 
 def _warm_up(brokers):
     """Lets the cluster create its own topics while it has one broker: they stay there."""
-    admin = kafka_client.Admin(brokers)
-    admin.delete_group("nobody")
-    admin.close()
+    _delete_group(brokers, "nobody")
     producer = kafka_client.Producer(brokers, transactional_id="nobody")
     producer.init_transactions()
     producer.close()
