@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""What the fleet is measured by, against a real broker on the same machine: throughput from Kafka to
-Kafka beside `spillway run`, submission beside a plain librdkafka producer, fail-over, the restart of
-a static member, and three members that share one quota. Prints a table; --json FILE writes all
+"""What the fleet is measured by, against a real broker on the same machine: throughput from Kafka
+to Kafka beside `spillway run`, submission beside a plain librdkafka producer, fail-over, the restart
+of a static member, and three members that share one quota. Prints a table; --json FILE writes all
 figures. Build first; --spillway and --producer name other binaries."""
+
 import argparse
 import json
 import os
@@ -15,9 +16,15 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-TARGETS = {"kafka_to_run": (">=", 0.5), "submit_per_s": (">=", 150_000), "submit_ratio": (">=", 0.5),
-           "fail_over_s": ("<=", 10), "restart_s": ("<=", 1), "overshoot": ("<=", 0.01),
-           "quota_used": (">=", 0.95)}
+TARGETS = {
+    "kafka_to_run": (">=", 0.5),
+    "submit_per_s": (">=", 150_000),
+    "submit_ratio": (">=", 0.5),
+    "fail_over_s": ("<=", 10),
+    "restart_s": ("<=", 1),
+    "overshoot": ("<=", 0.01),
+    "quota_used": (">=", 0.95),
+}
 CONNECTIONS = 128
 LINE_BYTES = 1024
 
@@ -34,8 +41,11 @@ def peak_rss_mb(pid):
 
 def write_large_prompts(path, count):
     """Prompts whose lines have 1 KB."""
-    line = ('{"custom_id":"s-%d","method":"POST","url":"/v1/chat/completions","body":{"model":"'
-            + support.MODEL + '","max_tokens":16,"messages":[{"role":"user","content":"%s"}]}}')
+    line = (
+        '{"custom_id":"s-%d","method":"POST","url":"/v1/chat/completions","body":{"model":"'
+        + support.MODEL
+        + '","max_tokens":16,"messages":[{"role":"user","content":"%s"}]}}'
+    )
     words = "where is my order and when will it come to my door " * 20
     with open(path, "w", encoding="utf-8") as file:
         for i in range(count):
@@ -67,8 +77,9 @@ class Figures:
         bench = self.bench()
         path = bench.folder / "prompts.jsonl"
         write_short_prompts(path, self.args.prompts)
-        fleet = bench.fleet(members="a", concurrency=CONNECTIONS,
-                            sim={"latency": "0ms", "output_tokens": 8}).create(observe=False)
+        fleet = bench.fleet(
+            members="a", concurrency=CONNECTIONS, sim={"latency": "0ms", "output_tokens": 8}
+        ).create(observe=False)
         run_s, run_cpu = self._run(bench, fleet, path)
         fleet.keys = Numbered("bench", "q", self.args.prompts)
         fleet.command("submit", path, "--job", "bench")
@@ -79,8 +90,12 @@ class Figures:
         # The simulator's count alone: a reader of results would take its share of the cores.
         wait(lambda: fleet.sim.stats()["answered"] > answered, "the first answer", 60)
         up = time.monotonic() - began
-        wait(lambda: fleet.sim.stats()["answered"] >= answered + self.args.prompts,
-             "all answers", 600, every=0.1)
+        wait(
+            lambda: fleet.sim.stats()["answered"] >= answered + self.args.prompts,
+            "all answers",
+            600,
+            every=0.1,
+        )
         pid = fleet.members["a"].popen.pid
         time.sleep(0.2)  # the last transaction; not part of the time measured
         member_cpu, rss = cpu_seconds(pid), peak_rss_mb(pid)
@@ -92,19 +107,37 @@ class Figures:
         if fleet.watch.duplicates() or fleet.watch.surplus(fleet.keys):
             sys.exit("fleet_bench: the results are not right")
         prompts = self.args.prompts
-        return {"run_per_s": prompts / run_s, "fleet_per_s": prompts / took,
-                "kafka_to_run": run_s / took, "fleet_start_s": up,
-                "run_cpu_us": run_cpu * 1e6 / prompts, "fleet_cpu_us": member_cpu * 1e6 / prompts,
-                "broker_cpu_us": broker_cpu * 1e6 / prompts, "fleet_rss_mb": rss}
+        return {
+            "run_per_s": prompts / run_s,
+            "fleet_per_s": prompts / took,
+            "kafka_to_run": run_s / took,
+            "fleet_start_s": up,
+            "run_cpu_us": run_cpu * 1e6 / prompts,
+            "fleet_cpu_us": member_cpu * 1e6 / prompts,
+            "broker_cpu_us": broker_cpu * 1e6 / prompts,
+            "fleet_rss_mb": rss,
+        }
 
     def _run(self, bench, fleet, path):
-        """Seconds from the first row to the end, and CPU seconds, of `spillway run`."""
+        """Seconds from start to exit, and CPU seconds, of `spillway run`."""
         config = bench.folder / "run.yaml"
         config.write_text(json.dumps({"pools": fleet.pools("a")}))
         began = time.monotonic()
         process = subprocess.Popen(
-            [support.BINARY, "run", path, "-o", bench.folder / "run.jsonl", "-c", config, "--quiet",
-             "--log-level", "warn"], env={**os.environ, "SIM_KEY": support.KEY})
+            [
+                support.BINARY,
+                "run",
+                path,
+                "-o",
+                bench.folder / "run.jsonl",
+                "-c",
+                config,
+                "--quiet",
+                "--log-level",
+                "warn",
+            ],
+            env={**os.environ, "SIM_KEY": support.KEY},
+        )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -142,23 +175,39 @@ class Figures:
             plain = bench.fleet().create(observe=False)
             self._plain(plain, path, count)  # the first one to a topic is slower
             per_s = self._plain(plain, path, count)
-            process = fleet.process(["submit", path, "--job", "s", "--quiet", "-c",
-                                     fleet.configure()], f"submit{number}")
+            process = fleet.process(
+                ["submit", path, "--job", "s", "--quiet", "-c", fleet.configure()],
+                f"submit{number}",
+            )
             began = time.monotonic()
             code = process.wait(600)
             took = time.monotonic() - began
             if code:
                 sys.exit(f"fleet_bench: submit ended with {code}: {process.err[-1000:]}")
-            rounds.append({"submit_per_s": count / took, "plain_per_s": per_s,
-                           "submit_ratio": count / took / per_s})
+            rounds.append(
+                {
+                    "submit_per_s": count / took,
+                    "plain_per_s": per_s,
+                    "submit_ratio": count / took / per_s,
+                }
+            )
             fleet.close()
             plain.close()
         return {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}
 
     def _plain(self, fleet, path, count):
-        done = subprocess.run([self.args.producer, fleet.brokers, f"{fleet.name}.results",
-                               str(fleet.partitions), path], capture_output=True, text=True,
-                              check=True)
+        done = subprocess.run(
+            [
+                self.args.producer,
+                fleet.brokers,
+                f"{fleet.name}.results",
+                str(fleet.partitions),
+                path,
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return count / float(done.stdout.split()[2])
 
     # ---- fail-over ----
@@ -173,8 +222,10 @@ class Figures:
         died = time.time() * 1000
 
         def successors():
-            return {p: [ms for s, ms in found.items() if s not in before.get(p, ())]
-                    for p, found in fleet.watch.first_intents().items()}
+            return {
+                p: [ms for s, ms in found.items() if s not in before.get(p, ())]
+                for p, found in fleet.watch.first_intents().items()
+            }
 
         # a's partitions: 3 of 8, or 2 when it came last.
         wait(lambda: sum(bool(found) for found in successors().values()) >= 2, "a successor", 30)
@@ -193,7 +244,7 @@ class Figures:
     # ---- quota ----
 
     def quota(self):
-        """Three members, one pool: how much more than its quota they ask for, and how much of it."""
+        """Three members, one pool: how much beyond its quota they ask for, and how much of it."""
         bench = self.bench()
         rpm, seconds = 12_000, self.args.quota_seconds
         pools = [support.sim_pool("shared", quota={"rpm": rpm, "burst": "1s"}, latency="50ms")]
@@ -201,7 +252,9 @@ class Figures:
         path, ids = fleet.prompts(int(rpm / 60 * (seconds + 30)))
         fleet.submit(path, ids).start()
         # Even load from here on: each member has its partitions.
-        wait(lambda: len(fleet.watch.first_intents()) == fleet.partitions, "all partitions send", 60)
+        wait(
+            lambda: len(fleet.watch.first_intents()) == fleet.partitions, "all partitions send", 60
+        )
         fleet.wait_done(count=int(rpm / 60 * 8))
         samples = []
         began = time.monotonic()
@@ -209,35 +262,44 @@ class Figures:
             stats = fleet.sim.stats()
             samples.append((time.monotonic(), stats["requests"], stats["refused_429"]))
             time.sleep(0.25)
-        windows = [(n2 - n1) / (rpm / 60 * (t2 - t1)) for i, (t1, n1, _) in enumerate(samples)
-                   for t2, n2, _ in samples[i + 1 :] if t2 - t1 >= min(60, seconds - 1)]
+        windows = [
+            (n2 - n1) / (rpm / 60 * (t2 - t1))
+            for i, (t1, n1, _) in enumerate(samples)
+            for t2, n2, _ in samples[i + 1 :]
+            if t2 - t1 >= min(60, seconds - 1)
+        ]
         (t1, n1, r1), (t2, n2, r2) = samples[0], samples[-1]
         violations = fleet.sim.stats()["quota_violations"]
         fleet.stop("a", "b", "c")
-        return {"overshoot": max(max(windows) - 1, 0),
-                "quota_used": ((n2 - r2) - (n1 - r1)) / (rpm / 60 * (t2 - t1)),
-                "quota_violations": violations, "share_429": (r2 - r1) / (n2 - n1)}
+        return {
+            "overshoot": max(max(windows) - 1, 0),
+            "quota_used": ((n2 - r2) - (n1 - r1)) / (rpm / 60 * (t2 - t1)),
+            "quota_violations": violations,
+            "share_429": (r2 - r1) / (n2 - n1),
+        }
 
 
 def show(figures):
-    rows = [("Kafka to Kafka, one member", "fleet_per_s", "{:,.0f} prompts/s"),
-            ("spillway run", "run_per_s", "{:,.0f} prompts/s"),
-            ("  ratio", "kafka_to_run", "{:.2f}"),
-            ("  CPU a prompt: fleet", "fleet_cpu_us", "{:.0f} us"),
-            ("  CPU a prompt: run", "run_cpu_us", "{:.0f} us"),
-            ("  CPU a prompt: broker", "broker_cpu_us", "{:.0f} us"),
-            ("  peak RSS", "fleet_rss_mb", "{:.0f} MB"),
-            ("  start to first answer", "fleet_start_s", "{:.2f} s"),
-            ("submit, 1 KB lines", "submit_per_s", "{:,.0f} prompts/s"),
-            ("plain producer", "plain_per_s", "{:,.0f} prompts/s"),
-            ("  ratio", "submit_ratio", "{:.2f}"),
-            ("fail-over to first send", "fail_over_first_s", "{:.1f} s"),
-            ("  last partition", "fail_over_s", "{:.1f} s"),
-            ("restart of a static member", "restart_s", "{:.2f} s"),
-            ("shared quota: overshoot", "overshoot", "{:.2%}"),
-            ("  used", "quota_used", "{:.1%}"),
-            ("  calls answered 429", "share_429", "{:.2%}"),
-            ("  violations", "quota_violations", "{}")]
+    rows = [
+        ("Kafka to Kafka, one member", "fleet_per_s", "{:,.0f} prompts/s"),
+        ("spillway run", "run_per_s", "{:,.0f} prompts/s"),
+        ("  ratio", "kafka_to_run", "{:.2f}"),
+        ("  CPU a prompt: fleet", "fleet_cpu_us", "{:.0f} us"),
+        ("  CPU a prompt: run", "run_cpu_us", "{:.0f} us"),
+        ("  CPU a prompt: broker", "broker_cpu_us", "{:.0f} us"),
+        ("  peak RSS", "fleet_rss_mb", "{:.0f} MB"),
+        ("  start to first answer", "fleet_start_s", "{:.2f} s"),
+        ("submit, 1 KB lines", "submit_per_s", "{:,.0f} prompts/s"),
+        ("plain producer", "plain_per_s", "{:,.0f} prompts/s"),
+        ("  ratio", "submit_ratio", "{:.2f}"),
+        ("fail-over to first send", "fail_over_first_s", "{:.1f} s"),
+        ("  last partition", "fail_over_s", "{:.1f} s"),
+        ("restart of a static member", "restart_s", "{:.2f} s"),
+        ("shared quota: overshoot", "overshoot", "{:.2%}"),
+        ("  used", "quota_used", "{:.1%}"),
+        ("  calls answered 429", "share_429", "{:.2%}"),
+        ("  violations", "quota_violations", "{}"),
+    ]
     for name, key, form in rows:
         if key not in figures:
             continue
@@ -278,8 +340,13 @@ def main():
                     figures.update(getattr(measured, part)())
             finally:
                 measured.close()
-    report = {"benchmark": "fleet", "cores": os.cpu_count(), "prompts": args.prompts,
-              "targets": {k: f"{sign} {v}" for k, (sign, v) in TARGETS.items()}, "figures": figures}
+    report = {
+        "benchmark": "fleet",
+        "cores": os.cpu_count(),
+        "prompts": args.prompts,
+        "targets": {k: f"{sign} {v}" for k, (sign, v) in TARGETS.items()},
+        "figures": figures,
+    }
     if args.json == "-":
         print(json.dumps(report, indent=2))
         return

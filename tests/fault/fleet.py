@@ -46,8 +46,11 @@ class Numbered:
 
 def write_short_prompts(path, count, prefix="q", max_tokens=8):
     """Many prompts of about 150 bytes, quickly."""
-    line = ('{"custom_id":"%s-%d","method":"POST","url":"/v1/chat/completions","body":{"model":"'
-            + support.MODEL + '","max_tokens":%d,"messages":[{"role":"user","content":"[[id:%s-%d]]"}]}}')
+    line = (
+        '{"custom_id":"%s-%d","method":"POST","url":"/v1/chat/completions","body":{"model":"'
+        + support.MODEL
+        + '","max_tokens":%d,"messages":[{"role":"user","content":"[[id:%s-%d]]"}]}}'
+    )
     with open(path, "w", encoding="utf-8") as file:
         for first in range(0, count, 10_000):
             numbers = range(first, min(first + 10_000, count))
@@ -109,9 +112,23 @@ class Fleet:
     """Members start with `start`; each has a simulated pool of its own under the one pool name that
     the fleet knows, so that the simulator's counts tell who sent. `shared_pools` replaces that."""
 
-    def __init__(self, bench, name, members="abc", partitions=8, concurrency=64, run_seconds=25,
-                 sim=None, lane=None, job=None, properties=None, brokers=None, shared_pools=None,
-                 journal=True, replication=1):
+    def __init__(
+        self,
+        bench,
+        name,
+        members="abc",
+        partitions=8,
+        concurrency=64,
+        run_seconds=25,
+        sim=None,
+        lane=None,
+        job=None,
+        properties=None,
+        brokers=None,
+        shared_pools=None,
+        journal=True,
+        replication=1,
+    ):
         """`run_seconds`: how long the bench's prompts keep the fleet busy; it sets the latency."""
         self.bench, self.name, self.partitions = bench, name, partitions
         self.folder, self.names = bench.folder, list(members)
@@ -130,8 +147,10 @@ class Fleet:
 
     def simulate(self):
         """Starts the provider; times of its faults count from here."""
-        pools = self._shared or [support.sim_pool(name, **self._sim_changes)
-                                 for name in [*self.names, *(n + "2" for n in self.names)]]
+        pools = self._shared or [
+            support.sim_pool(name, **self._sim_changes)
+            for name in [*self.names, *(n + "2" for n in self.names)]
+        ]
         self.sim = support.Simulator(self.folder, pools, name=f"{self.name}-sim")
         self._closing.append(self.sim.stop)
 
@@ -139,8 +158,10 @@ class Fleet:
         """What the configuration of a member says about pools."""
         lane = support.lane(**{"quota": {"concurrency": self.concurrency}, **self._lane})
         if self._shared:
-            return [support.pool(self.sim.endpoints[p["name"]], p["name"], p["provider"],
-                                 lanes=[lane]) for p in self._shared]
+            return [
+                support.pool(self.sim.endpoints[p["name"]], p["name"], p["provider"], lanes=[lane])
+                for p in self._shared
+            ]
         endpoint = self.sim.endpoints[member] if self.sim else "http://127.0.0.1:9/v1"
         return [support.pool(endpoint, lanes=[lane])]
 
@@ -150,8 +171,13 @@ class Fleet:
         config = {
             "pools": self.pools(member),
             "job": self._job,
-            "kafka": {"brokers": [self.brokers], "fleet": self.name, "partitions": self.partitions,
-                      "replication": self._replication, "properties": self._properties},
+            "kafka": {
+                "brokers": [self.brokers],
+                "fleet": self.name,
+                "partitions": self.partitions,
+                "replication": self._replication,
+                "properties": self._properties,
+            },
             "member": {"state": str(identity), "listen": "127.0.0.1:0"},
         }
         path = self.folder / f"{self.name}-{member}.yaml"
@@ -208,14 +234,16 @@ class Fleet:
         """Starts members that are down. `identity`: what it calls itself, when not its name."""
         for name in names or self.names:
             process = self.process(
-                ["serve", "-c", self.configure(name), "--member", identity or name], name, env)
+                ["serve", "-c", self.configure(name), "--member", identity or name], name, env
+            )
             self.members[name] = process
         return self
 
     def process(self, arguments, name, env=None):
         """Any command of the binary; it ends with the fleet."""
-        process = support.Process(arguments, self.folder, f"{self.name}-{name}-{len(self._started)}",
-                                  env)
+        process = support.Process(
+            arguments, self.folder, f"{self.name}-{name}-{len(self._started)}", env
+        )
         self._started.append(process)
         return process
 
@@ -236,7 +264,9 @@ class Fleet:
             process.signal(signal.SIGTERM)
         for name, process in processes.items():
             code = process.wait(seconds)
-            self.bench.expect(code == 0, f"{name} ended with {code} after SIGTERM: {process.err[-500:]}")
+            self.bench.expect(
+                code == 0, f"{name} ended with {code} after SIGTERM: {process.err[-500:]}"
+            )
 
     def died(self, name):
         """Waits for a member to end by itself; returns its process."""
@@ -302,8 +332,9 @@ class Fleet:
         out.expect(out.resent <= out.bound, f"re-sent {out.resent} > {out.bound}")
         if self._journal:
             intents = watch.intents()
-            out.expect(stats["requests"] <= intents,
-                       f"{stats['requests']} calls, but {intents} intents")
+            out.expect(
+                stats["requests"] <= intents, f"{stats['requests']} calls, but {intents} intents"
+            )
         errors = watch.error_codes()
         wanted = _given(failed, stats)
         out.expect(sum(errors.values()) == wanted, f"error rows: {dict(errors)}, expected {wanted}")

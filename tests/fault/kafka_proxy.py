@@ -77,8 +77,9 @@ class KafkaProxy:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             pending = {}  # correlation id of an EndTxn -> its transactional id
             for work in (self._requests, self._replies):
-                threading.Thread(target=self._guard, args=(work, client, broker, pending),
-                                 daemon=True).start()
+                threading.Thread(
+                    target=self._guard, args=(work, client, broker, pending), daemon=True
+                ).start()
 
     @staticmethod
     def _guard(work, client, broker, pending):

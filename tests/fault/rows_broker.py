@@ -51,8 +51,9 @@ def lost_replies(bench):
     broker.port, proxy.target = port, ("127.0.0.1", port)
     bench.on_end(broker.close)
     broker.start()
-    fleet = bench.fleet(brokers=f"127.0.0.1:{proxy.port}",
-                        properties={"socket.timeout.ms": 10_000}).create()
+    fleet = bench.fleet(
+        brokers=f"127.0.0.1:{proxy.port}", properties={"socket.timeout.ms": 10_000}
+    ).create()
     fleet.submit().start().wait_sending()
     for number, close in enumerate((True, False, True)):
         fleet.wait_done(0.1 + 0.2 * number)
@@ -68,18 +69,23 @@ def lost_replies(bench):
 def offsets_deleted(bench):
     fleet = bench.fleet().create().submit().start().wait_sending().wait_done(0.4)
     fleet.stop("a", "b", "c")
-    admin = kafka_client.Admin(fleet.brokers)
+    _delete_group(fleet.brokers, fleet.name)
+    fleet.start().wait_sending().finish(bound=0)
 
-    def deleted():  # possible once the group has noticed that its static members are gone
+
+def _delete_group(brokers, name):
+    """Possible once the group has noticed that its static members are gone."""
+    admin = kafka_client.Admin(brokers)
+
+    def deleted():
         try:
-            admin.delete_group(fleet.name)
+            admin.delete_group(name)
             return True
         except kafka_client.KafkaError:
             return False
 
-    wait(deleted, "the group is deleted", 60, every=0.2)
+    wait(deleted, f"the group {name} is deleted", 60, every=0.2)
     admin.close()
-    fleet.start().wait_sending().finish(bound=0)
 
 
 def _free_ports(count):
@@ -100,33 +106,42 @@ def _free_ports(count):
 def _second_broker(first, folder):
     """A broker beside `first`, in the same cluster; not started."""
     saved = dict(line.split("=", 1) for line in (first.folder / "ports").read_text().split())
-    meta = dict(line.split("=", 1) for line in
-                (first.folder / "data" / "meta.properties").read_text().splitlines() if "=" in line)
+    meta = dict(
+        line.split("=", 1)
+        for line in (first.folder / "data" / "meta.properties").read_text().splitlines()
+        if "=" in line
+    )
     identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "meta.properties").write_text(
-        f"version=1\nnode.id=2\ncluster.id={meta['cluster.id']}\ndirectory.id={identity}\n")
+        f"version=1\nnode.id=2\ncluster.id={meta['cluster.id']}\ndirectory.id={identity}\n"
+    )
     [port] = _free_ports(1)
-    return Broker(folder, {
-        "process.roles": "broker",
-        "node.id": 2,
-        "controller.quorum.voters": f"1@127.0.0.1:{saved['controller']}",
-        "listeners": f"CLIENT://127.0.0.1:{port}",
-    }, port)
+    return Broker(
+        folder,
+        {
+            "process.roles": "broker",
+            "node.id": 2,
+            "controller.quorum.voters": f"1@127.0.0.1:{saved['controller']}",
+            "listeners": f"CLIENT://127.0.0.1:{port}",
+        },
+        port,
+    )
 
 
 def _warm_up(brokers):
     """Lets the cluster create its own topics while it has one broker: they stay there."""
-    admin = kafka_client.Admin(brokers)
-    admin.delete_group("nobody")
-    admin.close()
+    _delete_group(brokers, "nobody")
     producer = kafka_client.Producer(brokers, transactional_id="nobody")
     producer.init_transactions()
     producer.close()
 
 
-@row(21, "broker refuses writes (below min.insync.replicas)",
-     "sending stops <= 1 s; answers not yet stored <= in flight; none lost")
+@row(
+    21,
+    "broker refuses writes (below min.insync.replicas)",
+    "sending stops <= 1 s; answers not yet stored <= in flight; none lost",
+)
 def refused_writes(bench):
     """Two brokers and two replicas; the second stops cleanly, so that one replica is left where two
     are asked for."""
@@ -144,8 +159,10 @@ def refused_writes(bench):
 
     def settled():
         now = time.monotonic()
-        for name, value in (("intents", fleet.watch.intents()),
-                            ("requests", fleet.sim.stats()["requests"])):
+        for name, value in (
+            ("intents", fleet.watch.intents()),
+            ("requests", fleet.sim.stats()["requests"]),
+        ):
             if value != seen[name][0]:
                 seen[name] = (value, now)
         return now - max(at for _, at in seen.values()) > 5

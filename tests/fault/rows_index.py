@@ -107,11 +107,18 @@ def _answer_everything(fleet, job, expected):
             custom_id = line.split(b'"', 4)[3]
             place = b"\x08" + _varint(record.offset) + b"\x10" + _varint(index)
             facts = b"\x08\x01\x12" + _varint(len(place)) + place + tail
-            value = (b'{"id":"batch_req_%d","custom_id":"%s","response":{"status_code":200,"body":'
-                     b'{"choices":[{"message":{"content":"[[re:%s]] done."}}]}},"error":null}'
-                     % (written, custom_id, custom_id))
-            producer.send(results, value, name + b"/" + custom_id, record.partition,
-                          {"job": name, "kind": b"answered", "spillway": facts})
+            value = (
+                b'{"id":"batch_req_%d","custom_id":"%s","response":{"status_code":200,"body":'
+                b'{"choices":[{"message":{"content":"[[re:%s]] done."}}]}},"error":null}'
+                % (written, custom_id, custom_id)
+            )
+            producer.send(
+                results,
+                value,
+                name + b"/" + custom_id,
+                record.partition,
+                {"job": name, "kind": b"answered", "spillway": facts},
+            )
             written += 1
     producer.flush(120)
     producer.close()

@@ -7,8 +7,15 @@ from table import row
 
 # Where a prompt's call may have been made and its answer is nowhere yet.
 IN_DOUBT_POINTS = ("intent_acked", "before_send", "sent", "answered")
-SETTLED_POINTS = ("received", "result_acked", "before_commit", "committed", "read_back",
-                  "index_written", "watermark")
+SETTLED_POINTS = (
+    "received",
+    "result_acked",
+    "before_commit",
+    "committed",
+    "read_back",
+    "index_written",
+    "watermark",
+)
 
 
 def _last_sessions(fleet):
@@ -16,8 +23,11 @@ def _last_sessions(fleet):
 
 
 def _wait_taken_over(fleet, before):
-    wait(lambda: any(before.get(p) != s for p, s in _last_sessions(fleet).items()),
-         "another member takes over", 20)
+    wait(
+        lambda: any(before.get(p) != s for p, s in _last_sessions(fleet).items()),
+        "another member takes over",
+        20,
+    )
 
 
 @row(1, "8 random SIGKILLs", "re-sent <= in flight at each kill", ci=True)
@@ -35,8 +45,12 @@ def random_kills(bench):
     bench.expect(bench.outcome.bound <= 8 * fleet.concurrency, "the bound is loose")
 
 
-@row(2, "SIGKILL at every failpoint of a prompt's life",
-     "re-sent > 0 only between intent and result ack", ci=True)
+@row(
+    2,
+    "SIGKILL at every failpoint of a prompt's life",
+    "re-sent > 0 only between intent and result ack",
+    ci=True,
+)
 def failpoints(bench):
     """One prompt at a time in one partition: what is re-sent was in flight at that very point."""
     fleet = bench.fleet(partitions=1, concurrency=1, sim={"latency": "40ms"}).create()
@@ -83,8 +97,12 @@ def zombie(bench):
 
     wait(back, "the zombie works again", 40, every=0.005)
     fleet.watch.catch_up()
-    retaken = min(ms for p, found in fleet.watch.sessions().items() for s, ms in found.items()
-                  if s not in known.get(p, ()))
+    retaken = min(
+        ms
+        for p, found in fleet.watch.sessions().items()
+        for s, ms in found.items()
+        if s not in known.get(p, ())
+    )
     early = [n for n, ms in samples if ms < retaken and n > asleep]
     bench.expect(not early, "the zombie sent before it owned a partition again")
     fleet.finish()
@@ -131,8 +149,9 @@ def twice(bench):
     fleet.start("a2", identity="a")
     older = fleet.died("a")
     bench.expect(older.code > 0, f"the older one ended with {older.code}")
-    bench.expect("another" in older.err and "a" in older.err,
-                 f"it does not say why: {older.err[-300:]}")
+    bench.expect(
+        "another" in older.err and "a" in older.err, f"it does not say why: {older.err[-300:]}"
+    )
     fleet.wait_sending("a2")
     fleet.finish()
     bench.expect(bench.outcome.bound <= fleet.concurrency, "the bound is loose")
@@ -148,8 +167,12 @@ def poison(bench):
     env, deaths = {"SPILLWAY_POISON": text}, 0
     fleet.submit(path, [*ids, bad_id]).start(env=env)
     while fleet.watch.done < len(fleet.keys):
-        dead = wait(lambda: [n for n, p in fleet.members.items() if p.code is not None]
-                    or fleet.watch.done == len(fleet.keys), "progress", 60)
+        dead = wait(
+            lambda: [n for n, p in fleet.members.items() if p.code is not None]
+            or fleet.watch.done == len(fleet.keys),
+            "progress",
+            60,
+        )
         for name in dead if isinstance(dead, list) else []:
             deaths += 1
             fleet.died(name)

@@ -9,12 +9,15 @@ from table import row
 
 @row(16, "429 storm on all lanes", ">= 90% of quota used, attempts unspent")
 def storm(bench):
-    """The pools grant what keeps them busy for 20 s; the fleet does not know and asks for all it can."""
+    """The pools grant what keeps them busy for 20 s; the fleet does not know it and asks for more."""
     rpm = int(bench.prompts / 2 / (20 * (0.5 if bench.quick else 1)) * 60)
-    pools = [support.sim_pool(name, quota={"rpm": rpm, "burst": "1s"}, latency="20ms")
-             for name in ("east", "west")]
-    fleet = bench.fleet(shared_pools=pools, lane={"quota": {"concurrency": 64}},
-                        job={"max_attempts": 1}).create()
+    pools = [
+        support.sim_pool(name, quota={"rpm": rpm, "burst": "1s"}, latency="20ms")
+        for name in ("east", "west")
+    ]
+    fleet = bench.fleet(
+        shared_pools=pools, lane={"quota": {"concurrency": 64}}, job={"max_attempts": 1}
+    ).create()
     fleet.submit().start()
     marks = []
 
@@ -38,8 +41,12 @@ def storm(bench):
 
 @row(17, "provider accepts and hangs", "re-sent <= hung", ci=True)
 def hanging(bench):
-    fleet = bench.fleet(sim={"faults": [{"kind": "hang", "share": 0.005}]},
-                        lane={"timeout": "3s"}, job={"max_attempts": 20}, run_seconds=15)
+    fleet = bench.fleet(
+        sim={"faults": [{"kind": "hang", "share": 0.005}]},
+        lane={"timeout": "3s"},
+        job={"max_attempts": 20},
+        run_seconds=15,
+    )
     fleet.create().submit().start()
     stats = fleet.finish(bound=lambda stats: stats["dropped"])
     bench.expect(stats["dropped"] > 0, "nothing hung")
@@ -47,8 +54,9 @@ def hanging(bench):
 
 @row(18, "answer cut mid-body, policy `hold`", "re-sent 0, all reported", ci=True)
 def cut_and_held(bench):
-    fleet = bench.fleet(sim={"faults": [{"kind": "reset", "share": 0.01}]},
-                        job={"in_doubt": "hold"}, run_seconds=10)
+    fleet = bench.fleet(
+        sim={"faults": [{"kind": "reset", "share": 0.01}]}, job={"in_doubt": "hold"}, run_seconds=10
+    )
     fleet.create().submit().start()
     stats = fleet.finish(bound=0, failed=lambda stats: stats["dropped"])
     codes = dict(fleet.watch.error_codes())

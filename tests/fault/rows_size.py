@@ -19,8 +19,13 @@ def long_queue(bench):
     """The rest stays in the queue when the row ends: nothing can be said about lost ones."""
     many = 500 * bench.prompts
     closed_s = 60 + 20  # start-up included
-    fleet = bench.fleet(sim={"latency": "10ms", "quota": {"rpm": 600_000, "burst": "1s"}, "faults": [
-        {"kind": "quota", "factor": 0, "from": "0s", "to": f"{closed_s}s"}]})
+    fleet = bench.fleet(
+        sim={
+            "latency": "10ms",
+            "quota": {"rpm": 600_000, "burst": "1s"},
+            "faults": [{"kind": "quota", "factor": 0, "from": "0s", "to": f"{closed_s}s"}],
+        }
+    )
     path = bench.folder / "many.jsonl"
     write_short_prompts(path, many)
     fleet.create_topics()
@@ -32,11 +37,17 @@ def long_queue(bench):
     fleet.simulate()
     opens = fleet.sim.started + closed_s
     fleet.observe().start()
-    wait(lambda: all(fleet.requests(name) > 0 for name in "abc"), "all own something", closed_s - 60)
+    wait(
+        lambda: all(fleet.requests(name) > 0 for name in "abc"), "all own something", closed_s - 60
+    )
     known = fleet.watch.sessions()
     bench.expect(fleet.sim.stats()["answered"] == 0, "the quota was not closed")
-    wait(lambda: all(fleet.sim.stats()["pools"][name]["answered"] for name in "abc"),
-         "all are sending again", closed_s + 30, every=0.1)
+    wait(
+        lambda: all(fleet.sim.stats()["pools"][name]["answered"] for name in "abc"),
+        "all are sending again",
+        closed_s + 30,
+        every=0.1,
+    )
     late = time.monotonic() - opens
     fleet.check_alive()
     peak = max(peak_rss_kb(process.popen.pid) for process in fleet.members.values())
@@ -44,8 +55,9 @@ def long_queue(bench):
     bench.expect(late <= 5, f"resumed only after {late:.1f} s")
     bench.expect(peak <= RSS_KB_MAX, f"peak RSS {peak >> 10} MB")
     fleet.wait_done(count=1000)
-    moved = [p for p, found in fleet.watch.sessions().items()
-             if len(found) > len(known.get(p, [""]))]
+    moved = [
+        p for p, found in fleet.watch.sessions().items() if len(found) > len(known.get(p, [""]))
+    ]
     bench.expect(not moved, f"a rebalance moved partitions {moved}")
     fleet.finish(bound=0, complete=False)
 
@@ -54,16 +66,22 @@ def long_queue(bench):
 def large_records(bench):
     """An answer is n choices of 100,000 words each; a prompt is filled up to just below 16 MiB."""
     large, small = 4 if bench.quick else 8, bench.prompts // 20
-    fleet = bench.fleet(sim={"latency": "50ms", "output_tokens": 100_000},
-                        lane={"timeout": "60s", "max_output_tokens": 200_000}).create()
+    fleet = bench.fleet(
+        sim={"latency": "50ms", "output_tokens": 100_000},
+        lane={"timeout": "60s", "max_output_tokens": 200_000},
+    ).create()
     path, ids = fleet.prompts(small)
     big, big_ids = fleet.prompts(large, "big", "x" * 15_900_000, n=32, max_tokens=200_000)
     with open(big, "ab") as file:
         file.write(path.read_bytes())
     submitting = fleet.process(["submit", big, "--job", "job", "-c", fleet.configure()], "submit")
     admin = kafka_client.Admin(fleet.brokers)
-    wait(lambda: sum(admin.watermarks(f"{fleet.name}.shards", p)[1] for p in range(8)) > 8
-         or submitting.code is not None, "chunks of shards", every=0.001)
+    wait(
+        lambda: sum(admin.watermarks(f"{fleet.name}.shards", p)[1] for p in range(8)) > 8
+        or submitting.code is not None,
+        "chunks of shards",
+        every=0.001,
+    )
     admin.close()
     bench.expect(submitting.code is None, "the submission ended before it could be killed")
     submitting.kill()

@@ -9,6 +9,7 @@ fault after another. Prints a table; exit code 1 when any row failed.
 The binary is `spillway` on PATH, $SPILLWAY_BIN or --spillway."""
 
 import argparse
+import importlib
 import json
 import os
 import pathlib
@@ -22,8 +23,9 @@ PROMPTS, PROMPTS_CI = 20_000, 2_000
 
 
 def parse(rows):
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", help="numbers, with commas")
     parser.add_argument("--subset", choices=["ci"])
     parser.add_argument("--prompts", type=int, help="a row")
@@ -64,20 +66,34 @@ def run_row(row, broker, folder, args):
 
 
 def cells(row, outcome):
-    return [str(row.number), row.fault, str(outcome.lost), str(outcome.duplicates),
-            str(outcome.resent), str(outcome.bound), row.expected, f"{outcome.seconds:.0f}",
-            "FAIL" if outcome.problems else "ok"]
+    return [
+        str(row.number),
+        row.fault,
+        str(outcome.lost),
+        str(outcome.duplicates),
+        str(outcome.resent),
+        str(outcome.bound),
+        row.expected,
+        f"{outcome.seconds:.0f}",
+        "FAIL" if outcome.problems else "ok",
+    ]
 
 
 def show(results):
-    lines = [["#", "fault", "lost", "dup", "re-sent", "bound", "expected beyond", "s", ""],
-             *[cells(row, outcome) for row, outcome in results]]
+    lines = [
+        ["#", "fault", "lost", "dup", "re-sent", "bound", "expected beyond", "s", ""],
+        *[cells(row, outcome) for row, outcome in results],
+    ]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     right = {0, 2, 3, 4, 5, 7}
     print()
     for line in lines:
-        print("  ".join(cell.rjust(w) if i in right else cell.ljust(w)
-                        for i, (cell, w) in enumerate(zip(line, widths))).rstrip())
+        print(
+            "  ".join(
+                cell.rjust(w) if i in right else cell.ljust(w)
+                for i, (cell, w) in enumerate(zip(line, widths))
+            ).rstrip()
+        )
 
 
 def main():
@@ -85,8 +101,9 @@ def main():
     if "--spillway" in sys.argv:  # before the modules that read it are loaded
         at = sys.argv.index("--spillway") + 1
         os.environ["SPILLWAY_BIN"] = str(pathlib.Path(sys.argv[at]).resolve())
-    import fleet  # noqa: F401  sets the paths
-    import rows_broker, rows_index, rows_kill, rows_provider, rows_size  # noqa: E401,F401
+    importlib.import_module("fleet")  # it knows where the others are
+    for name in ("broker", "index", "kill", "provider", "size"):
+        importlib.import_module("rows_" + name)
     from kafka_local import Broker
     from table import ROWS
 
@@ -103,16 +120,26 @@ def main():
             row = ROWS[number]
             outcome = run_row(row, broker, folder / f"row{number}", args)
             results.append((row, outcome))
-            print(f"{'FAIL' if outcome.problems else 'ok  '} {number:3} {row.fault} "
-                  f"({outcome.seconds:.0f} s)", flush=True)
+            print(
+                f"{'FAIL' if outcome.problems else 'ok  '} {number:3} {row.fault} "
+                f"({outcome.seconds:.0f} s)",
+                flush=True,
+            )
             for text in (*outcome.notes, *outcome.problems):
                 print("         " + text.replace("\n", "\n         "), flush=True)
     show(results)
     failed = [row.number for row, outcome in results if outcome.problems]
     if args.json:
-        pathlib.Path(args.json).write_text(json.dumps(
-            [{"row": row.number, "fault": row.fault, **vars(outcome)} for row, outcome in results],
-            indent=1) + "\n")
+        pathlib.Path(args.json).write_text(
+            json.dumps(
+                [
+                    {"row": row.number, "fault": row.fault, **vars(outcome)}
+                    for row, outcome in results
+                ],
+                indent=1,
+            )
+            + "\n"
+        )
     if failed or args.keep:
         print(f"\nLogs: {folder}")
         shutil.rmtree(folder / "kafka", ignore_errors=True)

@@ -1,5 +1,5 @@
-"""The oracle of the fleet's tests can see what it is there for: it is fed with records as the schemas
-encode them."""
+"""The oracle of the fleet's tests can see what it is there for: it is fed with records as the
+schemas encode them."""
 
 import pathlib
 import subprocess
@@ -18,7 +18,10 @@ def encode(message, text):
     schema = "fleet_shard" if message == "ResultFacts" else "fleet_journal"
     return subprocess.run(
         ["protoc", f"--encode=spillway.fleet.v1.{message}", f"-I{ROOT}", f"schemas/{schema}.proto"],
-        input=text.encode(), stdout=subprocess.PIPE, check=True, cwd=ROOT,
+        input=text.encode(),
+        stdout=subprocess.PIPE,
+        check=True,
+        cwd=ROOT,
     ).stdout
 
 
@@ -39,17 +42,25 @@ class Feed:
         self.ledger.take_stored(self._record("journal", at, encode("JournalRecord", text)))
 
     def hand_over(self, at, session):
-        text = f'session: "{session}" hand_over {{ open {{ attempts {{ place {{ index: 1 }} }} }} }}'
+        text = (
+            f'session: "{session}" hand_over {{ open {{ attempts {{ place {{ index: 1 }} }} }} }}'
+        )
         self.ledger.take_stored(self._record("journal", at, encode("JournalRecord", text)))
 
     def late(self, at, session, index):
         text = f'session: "{session}" result {{ place {{ offset: 300 index: {index} }} }}'
         self.ledger.take_stored(
-            self._record("late", at, b"{}", spillway=encode("LateRecord", text)))
+            self._record("late", at, b"{}", spillway=encode("LateRecord", text))
+        )
 
-    def result(self, at, index, value=b"{}", committed=False, generation=0, chunk=None, kind="answered"):
-        facts = encode("ResultFacts", f"""version: 1 job: "j" charged_nano_usd: 7 place {{
-            offset: 300 index: {index} generation: {generation} }}""")
+    def result(
+        self, at, index, value=b"{}", committed=False, generation=0, chunk=None, kind="answered"
+    ):
+        facts = encode(
+            "ResultFacts",
+            f"""version: 1 job: "j" charged_nano_usd: 7 place {{
+            offset: 300 index: {index} generation: {generation} }}""",
+        )
         headers = {"spillway": facts, "kind": kind.encode(), "job": b"j"}
         if chunk:
             headers["chunk"] = chunk.encode()

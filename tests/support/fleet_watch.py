@@ -84,15 +84,15 @@ class Ledger:
     def __init__(self, partitions):
         self._partitions = range(partitions)
         self.rows = collections.defaultdict(list)  # key -> rows
-        self.wrong = []                            # keys of rows with another prompt's answer
+        self.wrong = []  # keys of rows with another prompt's answer
         self.late_records = 0
-        self.snapshots = set()                     # partitions where one was seen
+        self.snapshots = set()  # partitions where one was seen
         self.chunks_seen = 0
         self._done, self._stored = _Chunks(), _Chunks()
-        self._events = collections.defaultdict(list)    # partition -> _Event
+        self._events = collections.defaultdict(list)  # partition -> _Event
         self._sessions = collections.defaultdict(dict)  # partition -> {session: time of its first}
-        self._results = collections.defaultdict(dict)   # partition -> {place: first time stored}
-        self._late = collections.defaultdict(set)       # partition -> {(session, place)}
+        self._results = collections.defaultdict(dict)  # partition -> {place: first time stored}
+        self._late = collections.defaultdict(set)  # partition -> {(session, place)}
 
     # ---- what is read ----
 
@@ -107,8 +107,9 @@ class Ledger:
         if kind == "answered" and f"[[re:{custom_id}]]".encode() not in record.value:
             self.wrong.append(key)
         value = record.value if kind != "answered" else None  # nobody asks for those
-        self.rows[key].append(Row(key, record.partition, record.offset,
-                                  facts.place.generation, kind, value))
+        self.rows[key].append(
+            Row(key, record.partition, record.offset, facts.place.generation, kind, value)
+        )
 
     def take_stored(self, record):
         topic = record.topic.rsplit(".", 1)[1]
@@ -132,7 +133,8 @@ class Ledger:
             self.snapshots.add(record.partition)
         self._events[record.partition] += [
             _Event(record.timestamp, entry.session, one.place, one.in_flight)
-            for one in entry.attempts]
+            for one in entry.attempts
+        ]
 
     def _take_late(self, record):
         self.late_records += 1
@@ -191,8 +193,11 @@ class Ledger:
 
     def duplicates(self):
         """Keys with two committed rows of one generation."""
-        return [key for key, rows in self.rows.items()
-                if len({row.generation for row in rows}) < len(rows)]
+        return [
+            key
+            for key, rows in self.rows.items()
+            if len({row.generation for row in rows}) < len(rows)
+        ]
 
     def lost(self, keys):
         return [key for key in keys if key not in self.rows]
@@ -204,12 +209,15 @@ class Ledger:
         """Counts of the error codes of rows that are no answers."""
         return collections.Counter(
             json.loads(row.value)["error"]["code"]
-            for rows in self.rows.values() for row in rows if row.kind != "answered")
+            for rows in self.rows.values()
+            for row in rows
+            if row.kind != "answered"
+        )
 
 
 class Watch(Ledger):
-    """Follows from `start` on: all there is, or only what comes. `journal=False`: only the committed
-    rows."""
+    """Follows from `start` on: all there is, or only what comes. `journal=False`: only the
+    committed rows."""
 
     def __init__(self, brokers, fleet, partitions, start=kafka_client.BEGINNING, journal=True):
         super().__init__(partitions)

@@ -60,8 +60,9 @@ def attempts(data):
     found = []
     for one in repeated(data).get(2, []):
         f = fields(one)
-        found.append(Attempt(place(f.get(1, b"")), bool(f.get(5)), f.get(6, 0), f.get(7, 0),
-                             f.get(13, 0)))
+        found.append(
+            Attempt(place(f.get(1, b"")), bool(f.get(5)), f.get(6, 0), f.get(7, 0), f.get(13, 0))
+        )
     return found
 
 
@@ -79,8 +80,15 @@ def journal(data):
 def facts(data):
     """Of a message ResultFacts."""
     f = fields(data)
-    return Facts(place(f.get(2, b"")), f.get(3, 0), f.get(4, b"").decode(), f.get(5, b"").decode(),
-                 f.get(10, 0), f.get(11, 0), f.get(9, 0))
+    return Facts(
+        place(f.get(2, b"")),
+        f.get(3, 0),
+        f.get(4, b"").decode(),
+        f.get(5, b"").decode(),
+        f.get(10, 0),
+        f.get(11, 0),
+        f.get(9, 0),
+    )
 
 
 def late(data):
