@@ -219,7 +219,6 @@ nano_usd book::charge_of(const result_facts& f) const {
 
 fleet_attempt book::in_doubt(fleet_attempt a) {
   a.in_flight = false;
-  ++a.attempts;
   ++a.maybe_billed;
   a.charged += a.reserved;
   a.reserved = nano_usd(0);

@@ -93,14 +93,14 @@ struct hand_over_note {
   std::vector<fleet_attempt> open;
 };
 struct resumed_note {};
+struct opened_note {};
 struct applied_note {
   std::string command;
   std::vector<place> reopened;  ///< with their new generation
 };
 struct journal_record {
   std::string session;
-  std::uint64_t term = 0;
-  std::variant<attempts_note, snapshot, hand_over_note, resumed_note, applied_note> what;
+  std::variant<opened_note, attempts_note, snapshot, hand_over_note, resumed_note, applied_note> what;
 };
 
 struct late_end {};
@@ -115,7 +115,6 @@ struct local_index {
   std::uint32_t partition = 0;
   std::int64_t journal_offset = 0;  ///< everything before this record is in the snapshot
   std::uint32_t journal_crc = 0;    ///< of its value
-  std::uint64_t term = 0;
   snapshot state;
 };
 
