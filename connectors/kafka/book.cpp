@@ -39,13 +39,13 @@ snapshot book::take() const {
   return s;
 }
 
-job_account& book::job(const std::string& name) {
+job_state& book::job(const std::string& name) {
   auto& j = jobs_[name];
   if (j.job.empty()) j.job = name;
   return j;
 }
 
-lane_totals& book::lane_of(job_account& j, const std::string& pool, const std::string& lane,
+lane_totals& book::lane_of(job_state& j, const std::string& pool, const std::string& lane,
                            const std::string& model) {
   for (auto& l : j.lanes)
     if (l.lane == lane && l.pool == pool) {
@@ -192,7 +192,9 @@ std::uint32_t book::generation(const place& p) const {
   return at == generations_.end() ? 0 : at->second;
 }
 
-bool book::wants(const place& p) const { return p.generation == generation(p) && !done_.test(p); }
+bool book::wants(const place& p) const {
+  return p.generation == generation(p) && !done_.test(p);
+}
 
 const book::attempt* book::find(const place& p) const {
   const auto at = attempts_.find(p.prompt());

@@ -1,5 +1,4 @@
-// What one partition came to, as its log tells it: attempts, results, charges, commands,
-// hand-overs.
+// What one partition came to, as its log tells it: attempts, results, charges, commands, hand-overs.
 #pragma once
 
 #include "connectors/kafka/done_map.hpp"
@@ -67,7 +66,7 @@ class book {
   [[nodiscard]] const std::unordered_map<place, std::uint32_t, place_hash>& generations() const {
     return generations_;
   }
-  [[nodiscard]] const std::map<std::string, job_account>& jobs() const { return jobs_; }
+  [[nodiscard]] const std::map<std::string, job_state>& jobs() const { return jobs_; }
   [[nodiscard]] done_map& done() { return done_; }
   [[nodiscard]] const done_map& done() const { return done_; }
   void forget_job(const std::string& job);
@@ -81,8 +80,8 @@ class book {
     std::int64_t sends = 0, maybe_billed = 0;
     nano_usd charged;
   };
-  job_account& job(const std::string& name);
-  lane_totals& lane_of(job_account&, const std::string& pool, const std::string& lane,
+  job_state& job(const std::string& name);
+  lane_totals& lane_of(job_state&, const std::string& pool, const std::string& lane,
                        const std::string& model);
   void add(lane_totals&, const delta&, time_point at);
   void drop_attempt(const place& prompt);
@@ -90,7 +89,7 @@ class book {
 
   std::unordered_map<place, attempt, place_hash> attempts_;
   std::unordered_map<place, std::uint32_t, place_hash> generations_;
-  std::map<std::string, job_account> jobs_;
+  std::map<std::string, job_state> jobs_;
   std::set<std::string> applied_;
   std::map<std::string, std::map<place, fleet_attempt>> hand_overs_;
   done_map done_;

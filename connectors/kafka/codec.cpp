@@ -18,11 +18,10 @@ result<void> parse(Message& m, std::string_view bytes, std::string_view what) {
 
 struct journal_writer {
   pb::JournalRecord& out;
+  void operator()(const opened_note&) { (void)out.mutable_opened(); }
   void operator()(const attempts_note& n) { put(*out.mutable_attempts(), n.attempts); }
   void operator()(const snapshot& s) { put(*out.mutable_snapshot(), s); }
-  void operator()(const hand_over_note& n) {
-    put(*out.mutable_hand_over()->mutable_open(), n.open);
-  }
+  void operator()(const hand_over_note& n) { put(*out.mutable_hand_over()->mutable_open(), n.open); }
   void operator()(const resumed_note&) { (void)out.mutable_resumed(); }
   void operator()(const applied_note& n) {
     auto& m = *out.mutable_applied();
@@ -68,7 +67,6 @@ std::string encode(const journal_record& r) {
   pb::JournalRecord out;
   out.set_version(1);
   out.set_session(r.session);
-  out.set_term(r.term);
   std::visit(journal_writer{out}, r.what);
   return out.SerializeAsString();
 }
@@ -77,18 +75,17 @@ result<journal_record> decode_journal_record(std::string_view bytes) {
   constexpr std::string_view what = "a journal record";
   pb::JournalRecord in;
   if (const auto parsed = parse(in, bytes, what); !parsed) return parsed.error();
-  journal_record out{in.session(), in.term(), {}};
+  journal_record out{in.session(), {}};
   bool good = false;
   switch (in.what_case()) {
     case pb::JournalRecord::kAttempts:
       good = get(in.attempts(), out.what.emplace<attempts_note>().attempts);
       break;
-    case pb::JournalRecord::kSnapshot:
-      good = get(in.snapshot(), out.what.emplace<snapshot>());
-      break;
+    case pb::JournalRecord::kSnapshot: good = get(in.snapshot(), out.what.emplace<snapshot>()); break;
     case pb::JournalRecord::kHandOver:
       good = get(in.hand_over().open(), out.what.emplace<hand_over_note>().open);
       break;
+    case pb::JournalRecord::kOpened: good = true; break;
     case pb::JournalRecord::kResumed:
       out.what = resumed_note{};
       good = true;
@@ -145,7 +142,6 @@ std::string encode(const local_index& index) {
   out.set_partition(index.partition);
   out.set_journal_offset(index.journal_offset);
   out.set_journal_crc(index.journal_crc);
-  out.set_term(index.term);
   out.set_snapshot(state.SerializeAsString());
   out.set_crc(crc_of(out.snapshot()));
   return out.SerializeAsString();
@@ -155,7 +151,7 @@ result<local_index> decode_index(std::string_view bytes) {
   constexpr std::string_view what = "the local index";
   pb::LocalIndex in;
   if (const auto parsed = parse(in, bytes, what); !parsed) return parsed.error();
-  local_index out{in.fleet(), in.partition(), in.journal_offset(), in.journal_crc(), in.term(), {}};
+  local_index out{in.fleet(), in.partition(), in.journal_offset(), in.journal_crc(), {}};
   pb::Snapshot state;
   if (crc_of(in.snapshot()) != in.crc() || !state.ParseFromString(in.snapshot()) ||
       !get(state, out.state))

@@ -24,7 +24,7 @@ job_standing standing_of(const job_entry& job, partition_id partition) {
   s.number = job.number;
   if (job.final) {
     s.now = job_standing::state::ended;
-  } else if (job.state == job_state::damaged) {
+  } else if (job.state == job_phase::damaged) {
     s.now = job_standing::state::damaged;
   } else if (!job.manifest) {
     const bool open = job.submission && job.may_want(job.submission->submission);

@@ -1,6 +1,6 @@
-// The owner of one partition: fences its predecessor, reads what is known, recovers, and from then
-// on makes groups durable and exactly once. Pure: time and what the broker said come in, calls on
-// the link and an output go out. The rules it keeps are listed in the folder's README.
+// The owner of one partition: fences its predecessor, reads what is known, recovers, and from then on
+// makes groups durable and exactly once. Pure: time and what the broker said come in, calls on the
+// link and an output go out. The rules it keeps are listed in the folder's README.
 #pragma once
 
 #include "connectors/kafka/answers.hpp"
@@ -156,6 +156,7 @@ class owner {
   void snapshot_if_due();
   void index_if_due();
   void read_back(const link_records&);
+  void watch_read_back();
   void check_snapshot(const link_records&);
   [[nodiscard]] snapshot take_snapshot() const;
   void set_durable(std::uint64_t seq);

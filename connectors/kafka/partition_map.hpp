@@ -48,6 +48,7 @@ class partition_map {
   [[nodiscard]] const shard_table& table() const { return table_; }
 
  private:
+  using piece = std::variant<settled_place, reopened_place>;
   [[nodiscard]] place with_generation(place) const;
   [[nodiscard]] fleet_attempt to_attempt(const attempt_record&) const;
   [[nodiscard]] finished_row to_row(finished_prompt&&) const;
@@ -67,7 +68,6 @@ class partition_map {
   // Of prompts whose shard was not admitted yet, as recovered.
   std::unordered_map<place, fleet_attempt, place_hash> attempts_;
   std::set<place> held_;
-  using piece = std::variant<settled_place, reopened_place>;
   std::map<place, std::vector<piece>> kept_;  ///< news of shards that the engine does not have yet
   std::unordered_map<place, nano_usd, place_hash> held_reserved_;
   std::unordered_map<place, std::uint32_t, place_hash> generations_;

@@ -58,7 +58,7 @@ struct done_rows {
   std::vector<failed_row> failed;  ///< of the done ones, by bit
 };
 
-struct job_account {
+struct job_state {
   std::string job;
   std::int64_t answered = 0, errors = 0, invalid = 0;
   nano_usd finished_charge;
@@ -81,7 +81,7 @@ struct snapshot {
   std::vector<done_rows> done;
   std::vector<fleet_attempt> attempts;
   std::vector<std::string> applied;
-  std::vector<job_account> jobs;
+  std::vector<job_state> jobs;
   std::vector<place> generations;
   std::vector<pending_hand_over> hand_overs;
 };
@@ -100,8 +100,7 @@ struct applied_note {
 };
 struct journal_record {
   std::string session;
-  std::variant<opened_note, attempts_note, snapshot, hand_over_note, resumed_note, applied_note>
-      what;
+  std::variant<opened_note, attempts_note, snapshot, hand_over_note, resumed_note, applied_note> what;
 };
 
 struct late_end {};

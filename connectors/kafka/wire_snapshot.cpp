@@ -40,7 +40,7 @@ bool get(const pb::DoneBitmap& in, const pb::Snapshot& whole, done_rows& out) {
   return true;
 }
 
-void put(pb::JobState& out, const job_account& in) {
+void put(pb::JobState& out, const job_state& in) {
   out.set_job(in.job);
   out.set_answered(static_cast<std::uint64_t>(in.answered));
   out.set_errors(static_cast<std::uint64_t>(in.errors));
@@ -49,8 +49,8 @@ void put(pb::JobState& out, const job_account& in) {
   for (const auto& lane : in.lanes) state::put(*out.add_lanes(), lane);
 }
 
-job_account job_of(const pb::JobState& in) {
-  job_account out{in.job(),
+job_state job_of(const pb::JobState& in) {
+  job_state out{in.job(),
                 static_cast<std::int64_t>(in.answered()),
                 static_cast<std::int64_t>(in.errors()),
                 static_cast<std::int64_t>(in.invalid()),
