@@ -137,7 +137,7 @@ show_run() {
 fleet_config() {
   local member="${1:-}"
   cat pools.yaml
-  printf 'kafka: { brokers: ["%s"], fleet: demo, partitions: 8, replication: 1 }\n' "$broker"
+  printf 'kafka: { brokers: ["%s"], fleet: demo, partitions: 3, replication: 1 }\n' "$broker"
   [[ -z "$member" ]] || printf 'member: { id: %s, state: state-%s, listen: "127.0.0.1:0" }\n' \
     "$member" "$member"
 }

@@ -249,8 +249,8 @@ class Figures:
         rpm, seconds = 12_000, self.args.quota_seconds
         pools = [support.sim_pool("shared", quota={"rpm": rpm, "burst": "1s"}, latency="50ms")]
         fleet = bench.fleet(shared_pools=pools, lane={"quota": {"rpm": rpm}}).create()
-        path, ids = fleet.prompts(int(rpm / 60 * (seconds + 30)))
-        fleet.submit(path, ids).start()
+        paths, ids = fleet.prompts(int(rpm / 60 * (seconds + 30)))
+        fleet.submit(paths, ids).start()
         # Even load from here on: each member has its partitions.
         wait(
             lambda: len(fleet.watch.first_intents()) == fleet.partitions, "all partitions send", 60

@@ -211,20 +211,25 @@ class Fleet:
         return self
 
     def prompts(self, count=None, prefix="p", text="", **extra):
-        """A file of prompts, each with `text` in its question, and their ids."""
-        path = self.folder / f"{prefix}.jsonl"
-        ids = [f"{prefix}-{number}" for number in range(count or self.bench.prompts)]
-        with open(path, "w", encoding="utf-8") as file:
-            for number, custom_id in enumerate(ids):
-                line = support.prompt(custom_id, number=number, **extra)
-                line["body"]["messages"][1]["content"] += text
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        return path, ids
+        """Files of prompts, each with `text` in its question, and their ids. A shard holds lines of
+        one file: several files give each partition something to do."""
+        count = count or self.bench.prompts
+        ids = [f"{prefix}-{number}" for number in range(count)]
+        a_file = max(1, -(-count // (4 * self.partitions)))
+        paths = []
+        for first in range(0, count, a_file):
+            paths.append(self.folder / f"{prefix}-{len(paths)}.jsonl")
+            with open(paths[-1], "w", encoding="utf-8") as file:
+                for number in range(first, min(first + a_file, count)):
+                    line = support.prompt(ids[number], number=number, **extra)
+                    line["body"]["messages"][1]["content"] += text
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        return paths, ids
 
-    def submit(self, path=None, ids=None, job="job", flags=()):
-        if path is None:
-            path, ids = self.prompts()
-        self.command("submit", path, "--job", job, *flags)
+    def submit(self, paths=None, ids=None, job="job", flags=()):
+        if paths is None:
+            paths, ids = self.prompts()
+        self.command("submit", *paths, "--job", job, *flags)
         self.keys.update(f"{job}/{one}" for one in ids)
         return self
 

@@ -56,8 +56,8 @@ def failpoints(bench):
     fleet = bench.fleet(partitions=1, concurrency=1, sim={"latency": "40ms"}).create()
 
     def submit(name):
-        path, ids = fleet.prompts(1, name)
-        fleet.submit(path, ids, name)
+        paths, ids = fleet.prompts(1, name)
+        fleet.submit(paths, ids, name)
 
     def die_at(point):
         fleet.start("a", env={"SPILLWAY_FAILPOINT": f"{point}:1"})
@@ -161,11 +161,10 @@ def twice(bench):
 def poison(bench):
     text = "POISON-7f3a"
     fleet = bench.fleet().create()
-    path, ids = fleet.prompts()
-    bad, [bad_id] = fleet.prompts(1, "bad", text)
-    path.write_text(path.read_text() + bad.read_text())
+    paths, ids = fleet.prompts()
+    bad, bad_ids = fleet.prompts(1, "bad", text)
     env, deaths = {"SPILLWAY_POISON": text}, 0
-    fleet.submit(path, [*ids, bad_id]).start(env=env)
+    fleet.submit(paths + bad, ids + bad_ids).start(env=env)
     while fleet.watch.done < len(fleet.keys):
         dead = wait(
             lambda: [n for n, p in fleet.members.items() if p.code is not None]

@@ -70,11 +70,12 @@ def large_records(bench):
         sim={"latency": "50ms", "output_tokens": 100_000},
         lane={"timeout": "60s", "max_output_tokens": 200_000},
     ).create()
-    path, ids = fleet.prompts(small)
+    paths, ids = fleet.prompts(small)
     big, big_ids = fleet.prompts(large, "big", "x" * 15_900_000, n=32, max_tokens=200_000)
-    with open(big, "ab") as file:
-        file.write(path.read_bytes())
-    submitting = fleet.process(["submit", big, "--job", "job", "-c", fleet.configure()], "submit")
+    paths = big + paths
+    submitting = fleet.process(
+        ["submit", *paths, "--job", "job", "-c", fleet.configure()], "submit"
+    )
     admin = kafka_client.Admin(fleet.brokers)
     wait(
         lambda: sum(admin.watermarks(f"{fleet.name}.shards", p)[1] for p in range(8)) > 8
@@ -85,7 +86,7 @@ def large_records(bench):
     admin.close()
     bench.expect(submitting.code is None, "the submission ended before it could be killed")
     submitting.kill()
-    fleet.submit(big, [*big_ids, *ids])
+    fleet.submit(paths, big_ids + ids)
     fleet.start()
     for seen in (2, 60):
         wait(lambda: fleet.watch.chunks_seen > seen, "chunks of results", every=0.001)
