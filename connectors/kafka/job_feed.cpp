@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 namespace spillway::kafka {
 namespace {
 
@@ -97,17 +99,17 @@ result<void> job_feed::catch_up() {
     }
     cursor_ = end.last_stable;
   }
-  {
-    const std::lock_guard lock(mutex_);
-    read_to_ = cursor_;
-  }
   // An open transaction may still bring what is asked for.
   if (end.last_stable < end.high_watermark) {
     put_back();
     return {};
   }
-  for (auto& done : asked) done();
+  answered_ = std::move(asked);
   return {};
+}
+
+void job_feed::answer_questions() {
+  for (auto& done : std::exchange(answered_, {})) done();
 }
 
 void job_feed::report() {
@@ -122,7 +124,20 @@ void job_feed::report() {
         gone.push_back(number);
     }
   }
-  if (!changed.empty() || !gone.empty()) callbacks_.changed(std::move(changed), std::move(gone));
+  const bool any = !changed.empty() || !gone.empty();
+  if (any) callbacks_.changed(changed, gone);
+  bool more = any;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& job : changed) shown_.insert_or_assign(job.name, std::move(job));
+    std::erase_if(shown_, [&](const auto& shown) {
+      return std::find(gone.begin(), gone.end(), shown.second.number) != gone.end();
+    });
+    more = more || read_to_ != cursor_;
+    read_to_ = cursor_;
+  }
+  if (more) callbacks_.read_on();
+  answer_questions();
 }
 
 void job_feed::run() {
@@ -146,20 +161,20 @@ void job_feed::run() {
 
 job_standing job_feed::standing(std::string_view job, partition_id partition) const {
   const std::lock_guard lock(mutex_);
-  const auto* entry = table_.find(job);
-  return entry ? standing_of(*entry, partition) : job_standing{};
+  const auto it = shown_.find(job);
+  return it == shown_.end() ? job_standing{} : standing_of(it->second, partition);
 }
 
 std::optional<job_entry> job_feed::find(std::string_view job) const {
   const std::lock_guard lock(mutex_);
-  const auto* entry = table_.find(job);
-  return entry ? std::optional<job_entry>(*entry) : std::nullopt;
+  const auto it = shown_.find(job);
+  return it == shown_.end() ? std::nullopt : std::optional<job_entry>(it->second);
 }
 
 std::vector<job_entry> job_feed::all() const {
   const std::lock_guard lock(mutex_);
   std::vector<job_entry> out;
-  for (const auto* job : table_.all()) out.push_back(*job);
+  for (const auto& [name, job] : shown_) out.push_back(job);
   return out;
 }
 

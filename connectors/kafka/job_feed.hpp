@@ -17,9 +17,11 @@
 namespace spillway::kafka {
 
 struct job_feed_callbacks {
-  /// Jobs that are new or changed, as of now, and those that are gone. From the feed's thread, and
-  /// first, with all jobs, from `start`.
+  /// Jobs that are new or changed, and those that are gone. From the feed's thread, and first, with
+  /// all jobs, from `start`. The other methods answer by it only once this has returned.
   std::function<void(std::vector<job_entry> changed, std::vector<job_number> gone)> changed;
+  /// After each `changed`, and whenever more was read.
+  std::function<void()> read_on;
   /// A record that is none of ours.
   std::function<void(dead_letter)> dead;
 };
@@ -49,6 +51,7 @@ class job_feed {
   [[nodiscard]] result<void> catch_up();
   void run();
   void report();
+  void answer_questions();
 
   job_feed_callbacks callbacks_;
   std::unique_ptr<log_tools> tools_;
@@ -56,7 +59,8 @@ class job_feed {
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   job_table table_;
-  std::vector<std::function<void()>> asked_;
+  std::map<std::string, job_entry, std::less<>> shown_;
+  std::vector<std::function<void()>> asked_, answered_;
   std::int64_t read_to_ = 0;
   std::string trouble_;
   bool stopping_ = false;

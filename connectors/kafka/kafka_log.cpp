@@ -13,6 +13,8 @@ using namespace std::chrono_literals;
 // A member that was stopped and fenced meanwhile must not send: its session takes six seconds to
 // end, so an intent this young proves that nobody else owned the partition when it is sent.
 constexpr duration intent_good_for = 4s;
+// What is not stored when a broker is away for so long is found again by the next owner.
+constexpr duration close_patience = 10s;
 constexpr duration show_period = 200ms;
 constexpr duration trim_period = 60s;
 
@@ -130,10 +132,16 @@ bool kafka_log_thread::wait_handed_over(duration patience) {
 result<void> kafka_log_thread::close() {
   order([](owner& o) { o.close(); });
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return over_; });
+  if (!changed_.wait_for(lock, close_patience, [&] { return over_; })) {
+    failed_ =
+        failure{failure_kind::stopped, "partition " + std::to_string(options_.partition.value()) +
+                                           " could not be closed in time: " + view_.message};
+    over_ = true;
+    wake_.notify_one();
+  }
   lock.unlock();
   if (thread_.joinable()) thread_.join();
-  const std::lock_guard again(mutex_);
+  lock.lock();
   if (failed_) return *failed_;
   return {};
 }

@@ -45,6 +45,7 @@ struct kafka_log_view {
   std::string message;
   owner_counters counters;
   std::int64_t read_to = 0;  ///< shards below this offset were read
+  std::int64_t end = 0;      ///< of shards, as far as the broker told
   std::int64_t watermark = 0;
   std::int64_t dead = 0;              ///< dead letters stored
   std::int64_t unread_bytes = 0;      ///< of answers published and not read back

@@ -27,6 +27,13 @@ so far was written (with --follow: stopped before the end).)";
 constexpr const char* control_help_end =
     "Takes effect when the members read it, within a second or two; waits for nobody.";
 
+constexpr const char* serve_help_end =
+    R"(SIGTERM or Ctrl-C lets the calls in flight finish and stops; a second one stops at once. SIGHUP
+reads the configuration again: it is taken on whole or not at all, and no call is lost. Pages:
+/metrics, /healthz, /readyz, /status at member.listen. Exit codes: 0 told to stop, and drained; 2
+wrong configuration or topics, or another process works under this member's name; 4 the broker or the
+local index can't be used.)";
+
 constexpr const char* dead_help_end =
     R"(Dead letters are records that can't be worked on: unknown job, unreadable, too large. They are
 kept whole. OFFSET is the number that `dead list` shows first.)";
@@ -85,6 +92,7 @@ struct fleet_arguments::parts {
   results_options results;
   errors_options errors;
   control_options control;
+  serve_options serve;
   dead_options dead;
   std::optional<fleet_command> parsed;
 
@@ -219,6 +227,28 @@ struct fleet_arguments::parts {
     }
   }
 
+  void add_serve(CLI::App& app) {
+    auto& serve_app =
+        command(app, "serve", "Work as a member of the fleet until told to stop", serve_help_end);
+    serve_app.add_option("-c,--config", serve.config, "The fleet's configuration")
+        ->required()
+        ->type_name("FILE");
+    serve_app.add_option("--member", serve.member, "This member's name; else member.id")
+        ->type_name("NAME");
+    serve_app.add_option("--state", serve.state, "Folder of the local index; else member.state")
+        ->type_name("DIR");
+    serve_app.add_option("--threads", serve.threads,
+                         "Threads for parsing and encoding; 0: one a core");
+    serve_app.add_option("--seed", serve.seed, "Of the retry delays; 0: random");
+    serve_app.add_option("--log-level", serve.log_level, "Least level that is logged")
+        ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
+        ->capture_default_str();
+    serve_app.add_option("--log-format", serve.log_format, "Form of the log on standard error")
+        ->check(CLI::IsMember({"text", "json"}))
+        ->capture_default_str();
+    on(serve_app, serve);
+  }
+
   void add_dead(CLI::App& app) {
     auto& dead_app = command(app, "dead", "Dead letters: list, show, send again", dead_help_end);
     dead_app.require_subcommand(1);
@@ -252,6 +282,7 @@ fleet_arguments::fleet_arguments(CLI::App& app) : parts_(std::make_unique<parts>
   parts_->add_results(app);
   parts_->add_control(app);
   parts_->add_dead(app);
+  parts_->add_serve(app);
 }
 
 fleet_arguments::~fleet_arguments() = default;

@@ -90,6 +90,15 @@ struct dead_options {
   bool json = false;
 };
 
+struct serve_options {
+  std::string config;
+  std::string member, state;  ///< empty: the configuration's
+  unsigned threads = 0;
+  std::uint64_t seed = 0;
+  std::string log_level = "info";
+  std::string log_format = "text";
+};
+
 [[nodiscard]] int run_topics(const topics_options&);
 [[nodiscard]] int run_submit(const submit_options&, const stop_flag&);
 [[nodiscard]] int run_jobs(const jobs_options&);
@@ -98,9 +107,10 @@ struct dead_options {
 [[nodiscard]] int run_errors(const errors_options&, const stop_flag&);
 [[nodiscard]] int run_control(const control_options&);
 [[nodiscard]] int run_dead(const dead_options&);
+[[nodiscard]] int run_serve(const serve_options&, const stop_flag&);
 
 using fleet_command = std::variant<topics_options, submit_options, jobs_options, results_options,
-                                   errors_options, control_options, dead_options>;
+                                   errors_options, control_options, dead_options, serve_options>;
 [[nodiscard]] int run_fleet_command(const fleet_command&, const stop_flag&);
 
 }  // namespace spillway

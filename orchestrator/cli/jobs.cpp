@@ -113,6 +113,7 @@ int run_fleet_command(const fleet_command& command, const stop_flag& stop) {
     int operator()(const errors_options& o) const { return run_errors(o, stop); }
     int operator()(const control_options& o) const { return run_control(o); }
     int operator()(const dead_options& o) const { return run_dead(o); }
+    int operator()(const serve_options& o) const { return run_serve(o, stop); }
   };
   log_to_standard_error();
   return std::visit(runner{stop}, command);

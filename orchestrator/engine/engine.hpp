@@ -62,6 +62,8 @@ class engine {
   /// next step, behind the sends that are given back.
   void suspend(partition_id);
   void resume(partition_id);
+  /// Nothing of any partition is sent while it is paused; logs are not told, and results go on.
+  void pause(bool);
   /// Its waiting prompts are forgotten. Open calls end as always and are appended to its log, which
   /// is told by `leave` in the next step.
   void detach(partition_id);
@@ -186,7 +188,7 @@ class engine {
 
   std::unordered_map<call_id, open_call> calls_;
   std::vector<call_result> given_back_;  ///< for the next step: sends of partitions dropped
-  bool draining_ = false, aborting_ = false, done_ = false;
+  bool draining_ = false, aborting_ = false, done_ = false, paused_ = false;
   stop_cause stopped_ = stop_cause::none;
   std::string stop_reason_;
   std::optional<failure> broken_;

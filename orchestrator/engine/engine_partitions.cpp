@@ -93,6 +93,7 @@ void engine::attach(partition_id id, partition_log& log, recovered_log found, ti
   work.adopted = found.adopted;
   work.input_bytes = found.input_bytes;
   partitions_.emplace(id, std::move(made));
+  if (paused_) scheduler_->suspend(id);
 }
 
 void engine::suspend(partition_id id) {
@@ -108,7 +109,19 @@ void engine::resume(partition_id id) {
   work->suspended = false;
   if (!work->tell_suspended) work->log->resume();
   work->tell_suspended = false;
-  scheduler_->resume(id);
+  if (!paused_) scheduler_->resume(id);
+}
+
+void engine::pause(bool yes) {
+  if (yes == paused_) return;
+  paused_ = yes;
+  for (const auto& [id, work] : partitions_) {
+    if (work->suspended) continue;
+    if (yes)
+      scheduler_->suspend(id);
+    else
+      scheduler_->resume(id);
+  }
 }
 
 void engine::detach(partition_id id) {

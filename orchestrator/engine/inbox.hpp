@@ -21,10 +21,20 @@ class inbox {
     wake_.notify_one();
   }
 
-  /// Waits for events, at most for `patience`, and takes them all.
+  /// Ends a `take` without events.
+  void nudge() {
+    {
+      const std::lock_guard lock(mutex_);
+      nudged_ = true;
+    }
+    wake_.notify_one();
+  }
+
+  /// Waits for events or a nudge, at most for `patience`, and takes them all.
   [[nodiscard]] engine_events take(duration patience) {
     std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, patience, [&] { return !events_.empty(); });
+    wake_.wait_for(lock, patience, [&] { return nudged_ || !events_.empty(); });
+    nudged_ = false;
     engine_events taken;
     std::swap(taken, events_);
     return taken;
@@ -57,6 +67,7 @@ class inbox {
   std::mutex mutex_;
   std::condition_variable wake_;
   engine_events events_;
+  bool nudged_ = false;
 };
 
 }  // namespace spillway
