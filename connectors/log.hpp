@@ -44,7 +44,7 @@ struct finished_prompt {
   std::string row{};
   job_number job{};
   std::string custom_id_token{};  ///< JSON string token, or "null"
-  std::string pool{}, lane{};       ///< of the last send; empty when there was none
+  std::string pool{}, lane{};     ///< of the last send; empty when there was none
   token_usage usage{};
   nano_usd charged{};  ///< all it was charged, sends in doubt included
   std::uint32_t sends = 0, maybe_billed = 0;
@@ -103,7 +103,8 @@ struct reopened_prompt {
   /// Its last record. In doubt, `reserved` is the open send's and `charged` is without it: whoever
   /// reopens it charges it.
   attempt_record history;
-  bool in_doubt = false;  ///< a former send may have been billed; else it is sent whatever the policy
+  bool in_doubt =
+      false;  ///< a former send may have been billed; else it is sent whatever the policy
 };
 
 /// What a log learns on its own while it is owned.
