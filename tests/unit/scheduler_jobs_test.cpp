@@ -175,11 +175,11 @@ INSTANTIATE_TEST_SUITE_P(causes, job_blocked,
 TEST(job_lanes, a_job_uses_only_lanes_it_is_allowed) {
   auto only = job_named("only");
   only.lanes = {"b", "c/m"};
-  fleet f({lane_of("a"), lane_of("b", {.concurrency = 3}), lane_of("c", {.concurrency = 4})},
+  fleet f({lane_of("a"), places_of("b", 6), places_of("c", 8)},
           {only});
   f.feed(0, "m", 100, 50);
   f.w.tick();
-  EXPECT_EQ(f.w.sends_by_lane(), (std::map<std::uint32_t, int>{{1, 3}, {2, 4}}));
+  EXPECT_EQ(f.w.sends_by_lane(), (std::map<std::uint32_t, int>{{1, 6}, {2, 8}}));
   only.lanes = {"z"};
   f.w.sched.put_job(job_zero, only);
   EXPECT_EQ(f.w.sched.class_for(job_zero, "m", endpoint_kind::chat_completions), std::nullopt);
@@ -224,11 +224,11 @@ TEST(job_conditions, tell_why_a_job_waits) {
 TEST(job_cancel, gives_every_unfinished_prompt_a_row_and_lets_calls_end) {
   auto s = settings();
   s.window_bytes = 5'000;
-  world w({lane_of("a", {.concurrency = 3})}, s);
+  world w({places_of("a", 4)}, s);
   w.queue(0, 40);
   w.queue(1, 40);  // does not fit the window
   w.tick();
-  ASSERT_EQ(w.open.size(), 3u);
+  ASSERT_EQ(w.open.size(), 4u);
   w.end(w.open.begin()->first, never_sent());
   w.tick(1ms);
   auto j = *w.sched.job(job_zero);
@@ -246,12 +246,11 @@ TEST(job_cancel, gives_every_unfinished_prompt_a_row_and_lets_calls_end) {
     }
     EXPECT_TRUE(w.tick(1ms).sends.empty());
   }
-  EXPECT_EQ(w.finished.size(), 77u);
+  EXPECT_EQ(w.finished.size(), 76u);
   for (const auto& f : w.finished) EXPECT_EQ(f.outcome.error_code, "cancelled");
   const auto first = w.open.begin()->first;
   w.end(first, failed());  // would be sent again
-  w.end(w.open.begin()->first, answered());
-  w.end(w.open.begin()->first, answered());
+  w.end_all(answered());
   w.tick(1ms);
   EXPECT_EQ(w.finished.size(), 80u);
   EXPECT_EQ(w.actions.stop, stop_cause::finished);

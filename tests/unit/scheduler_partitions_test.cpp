@@ -55,7 +55,7 @@ TEST(partition_budget, each_partition_has_its_hard_part) {
 }
 
 TEST(partition_suspend, sends_nothing_more_until_it_is_resumed) {
-  world w({lane_of("a", {.concurrency = 4})}, fleet_settings());
+  world w({places_of("a", 4)}, fleet_settings());
   w.sched.attach(p1, owner_one, {}, {}, {});
   w.queue(job_zero, p0, 0, 50);
   w.queue(job_zero, p1, 0, 50);
@@ -71,7 +71,7 @@ TEST(partition_suspend, sends_nothing_more_until_it_is_resumed) {
 }
 
 TEST(partition_detach, open_calls_end_for_their_old_owner_beside_a_new_one) {
-  world w({priced(lane_of("a", {.concurrency = 4}), micro)}, fleet_settings());
+  world w({priced(places_of("a", 4), micro)}, fleet_settings());
   w.sched.attach(p1, owner_one, {}, {}, {});
   w.queue(job_zero, p1, 0, 50);
   w.tick();
@@ -109,7 +109,7 @@ TEST(partition_detach, open_calls_end_for_their_old_owner_beside_a_new_one) {
 TEST(partition_detach, what_waits_is_forgotten) {
   auto s = fleet_settings();
   s.window_bytes = 1'000;
-  world w({lane_of("a", {.concurrency = 1})}, s);
+  world w({places_of("a", 2)}, s);
   w.sched.attach(p1, owner_one, {}, {}, {});
   w.queue(job_zero, p1, 0, 10);
   w.queue(job_zero, p1, 1, 10);
@@ -122,7 +122,7 @@ TEST(partition_detach, what_waits_is_forgotten) {
   w.tick(1h);
   EXPECT_TRUE(w.actions.sends.empty());
   w.queue(job_zero, p0, 0, 30);
-  EXPECT_EQ(w.tick(1ms).sends.size(), 1u) << "the window is free again";
+  EXPECT_EQ(w.tick(1ms).sends.size(), 2u) << "the window is free again";
 }
 
 TEST(partition_day, leaves_with_its_partition) {
@@ -154,8 +154,8 @@ TEST(suspects, go_one_at_a_time) {
         suspects.insert(call.where.index());
       }
     EXPECT_LE(open, 1);
-    w.end_all(i == 0 ? failed() : answered());
-    w.tick(1min);
+    w.end_all(i == 0 ? never_sent() : answered());
+    w.tick(1ms);
   }
   EXPECT_EQ(suspects.size(), 3u);
   EXPECT_EQ(w.finished.size(), 10u);
@@ -249,15 +249,15 @@ TEST(settled, an_open_call_of_its_own_only_costs) {
 TEST(settled, prompts_are_taken_from_wherever_they_wait) {
   auto s = fleet_settings();
   s.window_bytes = 1'000;
-  world w({lane_of("a", {.concurrency = 1})}, s);
+  world w({places_of("a", 2)}, s);
   w.queue(job_zero, p0, 0, 10);
   w.queue(job_zero, p0, 1, 10);  // only as ranges
   w.tick();
   w.end_all(failed());
-  w.tick(1ms);  // 0/0 waits, 0/1 is open
+  w.tick(1ms);  // 0/0 and 0/1 wait, 0/2 and 0/3 are open
   for (const auto& [shard, index] : {std::pair(0u, 0u), {0u, 5u}, {1u, 0u}, {1u, 4u}, {1u, 9u}})
     w.sched.settle({position(p0, shard_id(shard), index), job_zero, true, {}, "a", "m", {}}, w.now);
-  EXPECT_EQ(w.sched.counts().waiting, 0);
+  EXPECT_EQ(w.sched.counts().waiting, 1);
   std::set<position> done;
   for (int i = 0; i < 40; ++i) {
     for (const auto id : w.loads) {
@@ -276,25 +276,26 @@ TEST(settled, prompts_are_taken_from_wherever_they_wait) {
 }
 
 TEST(lanes, come_go_and_stay) {
-  world w({lane_of("a", {.concurrency = 2}), lane_of("b", {.concurrency = 2})}, fleet_settings());
+  world w({places_of("a", 2), places_of("b", 2)}, fleet_settings());
   w.queue(job_zero, p0, 0, 50);
   w.tick();
   ASSERT_EQ(w.open.size(), 4u);
-  w.sched.set_lanes({lane_of("c", {.concurrency = 1}), lane_of("a", {.concurrency = 3})}, w.now);
+  w.sched.set_lanes({places_of("c", 2), places_of("a", 6)}, w.now);
   EXPECT_TRUE(w.sched.configured(lane_id(0)));
   EXPECT_FALSE(w.sched.configured(lane_id(1)));
   w.tick(1ms);
-  EXPECT_EQ(w.sends_by_lane(), (std::map<std::uint32_t, int>{{0, 1}, {2, 1}}));
+  EXPECT_EQ(w.sends_by_lane(), (std::map<std::uint32_t, int>{{0, 4}, {2, 2}}));
   w.end_all(answered());
   w.tick(1ms);
-  EXPECT_EQ(w.finished.size(), 6u) << "calls of the lane that is gone count as always";
-  EXPECT_EQ(w.sends_by_lane(), (std::map<std::uint32_t, int>{{0, 3}, {2, 1}}));
+  EXPECT_EQ(w.finished.size(), 10u) << "calls of the lane that is gone count as always";
+  EXPECT_EQ(w.sends_by_lane(), (std::map<std::uint32_t, int>{{0, 6}, {2, 2}}));
   w.sched.set_lanes({}, w.now);
   w.end_all(failed());
+  EXPECT_TRUE(w.tick(1ms).sends.empty());
   EXPECT_TRUE(w.tick(1h).sends.empty());
-  EXPECT_EQ(w.finished.size(), 6u) << "without a lane prompts wait";
+  EXPECT_EQ(w.finished.size(), 10u) << "without a lane prompts wait";
   w.sched.set_lanes({lane_of("b")}, w.now);
-  EXPECT_EQ(w.tick(1ms).sends.size(), 44u);
+  EXPECT_EQ(w.tick(1ms).sends.size(), 40u);
 }
 
 }  // namespace
