@@ -25,9 +25,7 @@ class account {
   lane_totals& of(const std::string& pool, const std::string& lane) {
     return touch(slot_of(pool, lane, {}));
   }
-  void restore(named_totals t) {
-    entries_.push_back({std::move(t), false});
-  }
+  void restore(named_totals t) { entries_.push_back({std::move(t), false}); }
   /// Appends what changed since the last time.
   void take_changed(job_number job, std::vector<job_totals>& out) {
     for (const auto slot : changed_) {

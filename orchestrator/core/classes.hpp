@@ -44,13 +44,13 @@ struct work_queue {
   account* books = nullptr;
   std::deque<shard_slice> unloaded;  ///< in reading order
   std::size_t loaded_bytes = 0;
-  std::size_t requested_bytes = 0;                     ///< of slices asked for and not yet here
-  std::size_t requested = 0;                           ///< the first so many of `unloaded`
-  std::deque<prompt> fresh;                            ///< loaded, in reading order
-  std::deque<prompt> suspects;                         ///< loaded; sent one at a time
-  std::set<std::pair<time_point, position>> waiting;   ///< (ready at, where) of retries
-  std::size_t listed = SIZE_MAX;                       ///< index in the list of all with work
-  bool touched = false;   ///< its work may have changed
+  std::size_t requested_bytes = 0;                    ///< of slices asked for and not yet here
+  std::size_t requested = 0;                          ///< the first so many of `unloaded`
+  std::deque<prompt> fresh;                           ///< loaded, in reading order
+  std::deque<prompt> suspects;                        ///< loaded; sent one at a time
+  std::set<std::pair<time_point, position>> waiting;  ///< (ready at, where) of retries
+  std::size_t listed = SIZE_MAX;                      ///< index in the list of all with work
+  bool touched = false;                               ///< its work may have changed
   bool too_dear = false;  ///< its next prompt did not fit the budget when it was tried last
 
   // Of one tick.
@@ -86,19 +86,19 @@ struct job_state {
   std::vector<std::unique_ptr<class_state>> classes;  ///< by class_id; made as they appear
   std::vector<class_state*> work;                     ///< those with work
   std::size_t turn = 0;                               ///< rotates, so that classes share evenly
-  std::int64_t served = 0;        ///< tokens by weight, fixed point: whoever has less goes first
-  std::size_t active_bytes = 0;   ///< of started prompts
-  std::int64_t open = 0;          ///< calls
+  std::int64_t served = 0;       ///< tokens by weight, fixed point: whoever has less goes first
+  std::size_t active_bytes = 0;  ///< of started prompts
+  std::int64_t open = 0;         ///< calls
   std::bitset<200> last_failed;
   std::size_t finals = 0;
   bool tripped = false;  ///< too many errors
   job_condition condition = job_condition::running;
 
   // Of the last tick that tried it.
-  bool progress = true;         ///< some prompt may still go, now or later
-  bool money_short = false;     ///< some worst case does not fit the budget
-  bool day_short = false;       ///< … or is more than a lane may spend in a whole day
-  std::string stalled_model;    ///< its lanes were down for stall_timeout
+  bool progress = true;       ///< some prompt may still go, now or later
+  bool money_short = false;   ///< some worst case does not fit the budget
+  bool day_short = false;     ///< … or is more than a lane may spend in a whole day
+  std::string stalled_model;  ///< its lanes were down for stall_timeout
 
   [[nodiscard]] bool may_send() const { return !setup.paused && !setup.cancelled && !tripped; }
 };
@@ -109,7 +109,7 @@ struct partition_state {
   bool suspended = false;
   bool gone = false;  ///< detached: only open calls are left
   std::unordered_map<std::uint32_t, attempt_record> history;  ///< by local position
-  std::unordered_set<std::uint32_t> held;  ///< may still be answered by a former owner's call
+  std::unordered_set<std::uint32_t> held;      ///< may still be answered by a former owner's call
   std::unordered_set<std::uint32_t> insisted;  ///< to be sent although in doubt
   std::map<job_number, account> books;
   std::vector<work_queue*> queues;

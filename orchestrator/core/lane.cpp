@@ -113,8 +113,7 @@ std::int64_t lane::ready_allowance(const call_cost& cost) const {
   if (tokens_)
     per_s = std::min(per_s, static_cast<double>(tokens_->per_minute()) / 60.0 /
                                 static_cast<double>(std::max<std::int64_t>(1, cost.rate.count())));
-  return static_cast<std::int64_t>(
-      std::min(static_cast<double>(slots_), per_s * ready_ahead_s));
+  return static_cast<std::int64_t>(std::min(static_cast<double>(slots_), per_s * ready_ahead_s));
 }
 
 refusal lane::check(time_point now, const call_cost& cost) const {
@@ -123,8 +122,7 @@ refusal lane::check(time_point now, const call_cost& cost) const {
   if (now < held_until_) return refusal::held;
   if (outstanding_ >= slots_ + ready_allowance(cost)) return refusal::slots;
   const bool same_day = totals_.day == utc_day(now);
-  if (day_requests_ && (same_day ? totals_.day_requests : 0) >= *day_requests_)
-    return refusal::day;
+  if (day_requests_ && (same_day ? totals_.day_requests : 0) >= *day_requests_) return refusal::day;
   if (day_money_ &&
       (same_day ? totals_.day_spend : nano_usd{}) + reserved_ + cost.reserve > *day_money_)
     return refusal::day;

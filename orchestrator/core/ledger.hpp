@@ -54,8 +54,8 @@ class ledger {
 };
 
 /// At the start after a crash: every send that was open is in doubt, unless it is `held`. It is
-/// counted, charged its worst case on its lane and ended; returns the changed records, to be made durable together with
-/// the totals before anything is sent.
+/// counted, charged its worst case on its lane and ended; returns the changed records, to be made
+/// durable together with the totals before anything is sent.
 [[nodiscard]] std::vector<attempt_record> end_open_sends(std::vector<attempt_record>& records,
                                                          std::vector<job_totals>& totals,
                                                          std::span<const position> held = {});

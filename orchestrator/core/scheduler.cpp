@@ -88,11 +88,11 @@ void scheduler::decide_stop(tick_actions& actions) {
     return home.second->suspended || !home.second->held.empty();
   });
   const bool work_left = !input_read_ || waiting_ > 0 || !listed_.empty() || suspended;
-  const auto tripped = std::find_if(jobs_.begin(), jobs_.end(),
-                                    [](const auto& job) { return job.second->tripped; });
+  const auto tripped =
+      std::find_if(jobs_.begin(), jobs_.end(), [](const auto& job) { return job.second->tripped; });
   const bool all_tripped =
-      tripped != jobs_.end() && std::all_of(jobs_.begin(), jobs_.end(),
-                                            [](const auto& job) { return job.second->tripped; });
+      tripped != jobs_.end() &&
+      std::all_of(jobs_.begin(), jobs_.end(), [](const auto& job) { return job.second->tripped; });
   if (!work_left) {
     actions.stop = stop_cause::finished;
   } else if (all_tripped) {
@@ -107,8 +107,8 @@ void scheduler::decide_stop(tick_actions& actions) {
       if (!job->tripped && (stuck == nullptr || job->id < stuck->id)) stuck = job;
     }
     if (stuck == nullptr) return;
-    actions.stop = stuck->condition == job_condition::budget_spent ? stop_cause::budget
-                                                                   : stop_cause::stalled;
+    actions.stop =
+        stuck->condition == job_condition::budget_spent ? stop_cause::budget : stop_cause::stalled;
     actions.stop_reason = reason_for(*stuck, stuck->condition);
   }
 }

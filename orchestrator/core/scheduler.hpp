@@ -314,8 +314,8 @@ class scheduler {
   std::array<stripe, stripe_count> stripes_;
   std::unordered_map<call_id, late_call> late_;  ///< calls of partitions that were detached
 
-  std::vector<work_queue*> listed_;  ///< queues with work that may send
-  std::vector<job_state*> working_;  ///< jobs that have such queues
+  std::vector<work_queue*> listed_;   ///< queues with work that may send
+  std::vector<job_state*> working_;   ///< jobs that have such queues
   std::vector<work_queue*> touched_;  ///< whose work may have changed
   std::size_t load_turn_ = 0;
   std::map<int, std::int64_t> virtual_time_;  ///< by priority: `served` of who went last

@@ -48,9 +48,8 @@ std::vector<job_state*> scheduler::jobs_in_turn(time_point now) {
     job->stalled_model.clear();
     if (!job->may_send()) continue;
     // Where nothing is left to hope for, no further probe goes out: the last ones may end.
-    if (settings_.gives_up && std::all_of(job->work.begin(), job->work.end(), [&](auto* cls) {
-          return stalled(now, *cls);
-        })) {
+    if (settings_.gives_up && std::all_of(job->work.begin(), job->work.end(),
+                                          [&](auto* cls) { return stalled(now, *cls); })) {
       job->stalled_model = job->work.front()->model;
       continue;
     }
@@ -121,9 +120,8 @@ void scheduler::look_at_retries(time_point now, work_queue& queue) {
 }
 
 bool scheduler::any_lane_open(time_point now, const class_state& cls) const {
-  return std::any_of(cls.ranked.begin(), cls.ranked.end(), [&](lane_id id) {
-    return lane_at(id).check(now, {}) == refusal::none;
-  });
+  return std::any_of(cls.ranked.begin(), cls.ranked.end(),
+                     [&](lane_id id) { return lane_at(id).check(now, {}) == refusal::none; });
 }
 
 scheduler::choice scheduler::grant_retry(time_point now, work_queue& queue,

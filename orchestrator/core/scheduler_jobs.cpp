@@ -315,8 +315,8 @@ std::optional<class_id> scheduler::class_for(job_number id, std::string_view mod
     return l.state->setup().config.model == model && may_use(job->second->setup, l);
   });
   if (!some) return std::nullopt;
-  return class_id(static_cast<std::uint32_t>(it->second * endpoint_kinds +
-                                             static_cast<std::size_t>(kind)));
+  return class_id(
+      static_cast<std::uint32_t>(it->second * endpoint_kinds + static_cast<std::size_t>(kind)));
 }
 
 bool scheduler::offers(std::string_view model) const {

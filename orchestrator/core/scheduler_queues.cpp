@@ -8,9 +8,9 @@
 namespace spillway {
 namespace {
 
-constexpr std::size_t loads_out_max = 16;      // shards asked for and not yet here
-constexpr std::size_t loads_looked_at = 64;    // queues looked at for loads in one tick
-constexpr std::size_t cancelled_max = 2'000;   // rows of one tick
+constexpr std::size_t loads_out_max = 16;     // shards asked for and not yet here
+constexpr std::size_t loads_looked_at = 64;   // queues looked at for loads in one tick
+constexpr std::size_t cancelled_max = 2'000;  // rows of one tick
 constexpr std::uint32_t suspect_deaths = 2, quarantine_deaths = 3;
 
 }  // namespace
@@ -158,11 +158,10 @@ bool scheduler::room_for(const work_queue& queue, std::size_t bytes) const {
   const bool fits = resident_bytes_ + bytes <= settings_.window_bytes;
   if (held > 0) return fits && held + bytes <= settings_.window_bytes / sharing;
   // A class always gets something to send: the largest shard must fit somehow.
-  return fits || std::none_of(queue.cls->work.begin(), queue.cls->work.end(),
-                              [&](const work_queue* other) {
-                                return other != &queue && other->resident() > 0 &&
-                                       !other->too_dear;
-                              });
+  return fits ||
+         std::none_of(queue.cls->work.begin(), queue.cls->work.end(), [&](const work_queue* other) {
+           return other != &queue && other->resident() > 0 && !other->too_dear;
+         });
 }
 
 void scheduler::queue_new(work_queue& queue, shard_id shard, std::vector<prompt>&& prompts) {

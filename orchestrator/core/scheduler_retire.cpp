@@ -170,8 +170,8 @@ void scheduler::retire_late(time_point now, late_call&& late, call_ended&& ended
     return;
   }
   if (out.kind != outcome_kind::answered) out.kind = outcome_kind::rejected;
-  finish_action finish{std::move(active), std::move(out),   total,
-                       ended.sent_at,     ended.done_at, late.home->owner};
+  finish_action finish{std::move(active), std::move(out), total,
+                       ended.sent_at,     ended.done_at,  late.home->owner};
   const bool failed = finish.outcome.kind != outcome_kind::answered;
   const auto lane = finish.prompt.lane;
   auto& totals = late.home->books.at(job->first).of(lane, lane_at(lane).setup());

@@ -9,9 +9,8 @@ class_lookup class_directory::of(job_number job) const {
     if (const auto it = jobs_.find(job); it != jobs_.end()) known = it->second;
   }
   ensure(known != nullptr, "lines of an unknown job");
-  return [known](std::string_view model, endpoint_kind kind) {
-    return look_up(*known, model, kind);
-  };
+  return
+      [known](std::string_view model, endpoint_kind kind) { return look_up(*known, model, kind); };
 }
 
 std::variant<class_id, class_refusal> class_directory::look_up(const entry& job,
@@ -21,8 +20,7 @@ std::variant<class_id, class_refusal> class_directory::look_up(const entry& job,
   const auto it = job.models.find(name);
   if (it == job.models.end())
     return class_refusal{"unknown_model", "no configured lane offers the model '" + name + "'"};
-  if (it->second)
-    return class_id(it->second->value() + static_cast<std::uint32_t>(kind));
+  if (it->second) return class_id(it->second->value() + static_cast<std::uint32_t>(kind));
   return class_refusal{"no_eligible_lane",
                        job.restricted
                            ? "none of the lanes the job may use takes the model '" + name + "'"

@@ -21,7 +21,7 @@ class class_directory {
  private:
   struct entry {
     std::unordered_map<std::string, std::optional<class_id>> models;  ///< none: no eligible lane
-    std::string places;  ///< the job's residency, for people
+    std::string places;       ///< the job's residency, for people
     bool restricted = false;  ///< to some lanes
   };
   static std::variant<class_id, class_refusal> look_up(const entry&, std::string_view model,

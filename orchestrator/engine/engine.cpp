@@ -160,7 +160,8 @@ time_point engine::step(time_point now, engine_events events) {
     }
   encode_sends(now, actions);
   write_rows(actions.finishes, now);
-  for (const auto& load : actions.load) read_again(*find(load.partition), load.shard, reading::load);
+  for (const auto& load : actions.load)
+    read_again(*find(load.partition), load.shard, reading::load);
   each_partition([&](partition_work& work) { commit(work); });
   for (const auto& [id, work] : partitions_) request_shards(*work);
   forget_left();
@@ -179,7 +180,8 @@ void engine::note_stop(const tick_actions& actions) {
   }
   if (stopped_ == stop_cause::none) return;
   bool durable = true;
-  each_partition([&](const partition_work& work) { durable = durable && work.commits_open() == 0; });
+  each_partition(
+      [&](const partition_work& work) { durable = durable && work.commits_open() == 0; });
   if (durable) done_ = true;
 }
 

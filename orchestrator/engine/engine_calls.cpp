@@ -17,8 +17,9 @@ std::vector<call_ended> engine::decode(std::vector<call_result>&& calls) {
   }
   for_items(*runner_, calls.size(), [&](std::size_t i) {
     const auto& open = opened[i];
-    ended[i] = {open.where, calls[i].id, open.pool->adapter->decode(url_of(open.endpoint), calls[i]),
-                calls[i].sent_at, calls[i].done_at};
+    ended[i] = {open.where, calls[i].id,
+                open.pool->adapter->decode(url_of(open.endpoint), calls[i]), calls[i].sent_at,
+                calls[i].done_at};
   });
   return ended;
 }

@@ -150,8 +150,7 @@ void engine::drop(partition_id id) {
   std::erase_if(leaving_, [&](const std::unique_ptr<partition_work>& work) {
     if (work->id != id) return false;
     // Sends that never left give their permits back with the next step.
-    for (const auto& send : work->waiting_sends)
-      given_back_.push_back(unsent_result(send.call.id));
+    for (const auto& send : work->waiting_sends) given_back_.push_back(unsent_result(send.call.id));
     scheduler_->forget(work->owner);
     return true;
   });
@@ -210,9 +209,8 @@ void engine::take_news(partition_work& work, const log_news& news, time_point no
     work.done.finish(s.where);
     auto& counts = work.counts[s.job];
     ++(s.kind == row_kind::answered ? counts.answered : counts.errors);
-    scheduler_->settle({s.where, s.job, s.kind == row_kind::answered, s.charged, s.pool, s.lane,
-                        s.usage},
-                       now);
+    scheduler_->settle(
+        {s.where, s.job, s.kind == row_kind::answered, s.charged, s.pool, s.lane, s.usage}, now);
     work.changed = true;
   }
   for (const auto& r : news.reopened) reopen(work, r, now);
@@ -373,7 +371,8 @@ commit_seq engine::durable(partition_id id) const {
 void engine::release_sends(partition_work& work, std::vector<call_result>* unsent) {
   std::map<std::pair<std::size_t, lane_id>, std::vector<outgoing_call>> ready;
   const bool leaving = work.suspended || work.leaving;
-  for (; !work.waiting_sends.empty() && (leaving || work.waiting_sends.front().intent <= work.durable);
+  for (; !work.waiting_sends.empty() &&
+         (leaving || work.waiting_sends.front().intent <= work.durable);
        work.waiting_sends.pop_front()) {
     auto& send = work.waiting_sends.front();
     if (!draining_ && !leaving) {

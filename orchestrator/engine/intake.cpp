@@ -120,8 +120,7 @@ result<parsed_shard> intake::parse(const shard_data& data, bool known) {
   shard.record.where = data.where;
   shard.past = data.past;
   if (!data.where.ids_checked)
-    if (auto found = find_repeats(data, lines, results, shard, known); !found)
-      return found.error();
+    if (auto found = find_repeats(data, lines, results, shard, known); !found) return found.error();
   for (std::uint32_t i = 0; i < results.size(); ++i) {
     auto& line = results[i].line;
     const position where(data.where.partition, data.where.id, i);

@@ -30,14 +30,14 @@ struct partition_work {
   ledger done;
   std::map<job_number, job_counts> counts;
 
-  commit_group group;  ///< of the step under way
+  commit_group group;    ///< of the step under way
   bool changed = false;  ///< the group, or totals, are to be committed
   commit_seq next_commit{1}, durable{0};
   std::deque<waiting_send> waiting_sends;
 
   std::deque<shard_id> unqueued;  ///< known unfinished shards whose prompts are not queued yet
   std::deque<std::pair<shard_id, reading>> asked_again;  ///< of the reader, in order
-  std::deque<shard_id> loads;             ///< of a cancelled job, while the log is behind
+  std::deque<shard_id> loads;               ///< of a cancelled job, while the log is behind
   std::map<shard_id, shard_bits> reopened;  ///< asked for, to be queued again
   std::size_t first_readings_out = 0;
   bool next_out = false;  ///< the next new shard was asked for; one at a time keeps the order

@@ -136,7 +136,8 @@ void reader_thread::serve(std::unique_lock<std::mutex>& lock, source& from) {
   put(id, from, std::move(shard));
 }
 
-void reader_thread::put(partition_id id, source& from, result<std::optional<parsed_shard>>&& shard) {
+void reader_thread::put(partition_id id, source& from,
+                        result<std::optional<parsed_shard>>&& shard) {
   inbox_.put([&](engine_events& e) {
     auto& events = e.of(id);
     if (from.failed)

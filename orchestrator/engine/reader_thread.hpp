@@ -53,8 +53,8 @@ class reader_thread final : public shard_reader {
   std::mutex mutex_;
   std::condition_variable wake_, idle_;
   std::map<partition_id, std::unique_ptr<source>> sources_;
-  partition_id turn_;                ///< the partition served last
-  source* serving_ = nullptr;        ///< outside the lock
+  partition_id turn_;          ///< the partition served last
+  source* serving_ = nullptr;  ///< outside the lock
   bool stopping_ = false;
   std::thread thread_;
 };

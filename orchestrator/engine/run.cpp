@@ -144,8 +144,8 @@ result<void> job_run::check_before_state(const stop_flag& stop) {
   if (!trial) return trial.error();
   (*trial)->put_job(only_job, job_of(request_), time_.now());
   if (request_.strict)
-    return check_all_lines(request_.inputs, (*trial)->lookup()(only_job), runner_, request_.line_bytes_max,
-                           stop);
+    return check_all_lines(request_.inputs, (*trial)->lookup()(only_job), runner_,
+                           request_.line_bytes_max, stop);
   return {};
 }
 

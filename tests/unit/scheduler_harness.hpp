@@ -29,6 +29,12 @@ inline lane_setup lane_of(const std::string& pool, const limits& quota = {},
   return s;
 }
 
+/// A lane that takes so many calls at once. Half of them wait for a connection to become free.
+inline lane_setup places_of(const std::string& pool, std::int64_t calls,
+                            const std::string& model = "m") {
+  return lane_of(pool, {.concurrency = calls / 2}, model);
+}
+
 inline lane_setup priced(lane_setup s, std::int64_t pico_per_token) {
   s.config.price =
       price_config{pico_usd_per_token(pico_per_token), pico_usd_per_token(pico_per_token), {}};

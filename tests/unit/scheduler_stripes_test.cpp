@@ -32,9 +32,9 @@ class backward_stripes final : public stripe_runner {
 
 void print(std::string& out, const attempt_record& r) {
   for (const auto n :
-       {static_cast<std::int64_t>(r.where.value()), std::int64_t{r.in_flight}, std::int64_t{r.sends},
-        std::int64_t{r.attempts}, std::int64_t{r.maybe_billed}, r.charged.count(),
-        r.reserved.count(), r.at.time_since_epoch().count()})
+       {static_cast<std::int64_t>(r.where.value()), std::int64_t{r.in_flight},
+        std::int64_t{r.sends}, std::int64_t{r.attempts}, std::int64_t{r.maybe_billed},
+        r.charged.count(), r.reserved.count(), r.at.time_since_epoch().count()})
     out += std::to_string(n) + ",";
   out += r.pool + r.lane + ";";
 }
@@ -98,7 +98,8 @@ std::vector<std::string> stream_of(stripe_runner& stripes, std::uint64_t seed) {
             w.prompt_at(position(id, i).value(), random() % 3 == 0 ? "n" : "m"));
       w.next.shards.push_back({id, reading::first, shards.back(), {}});
     }
-    for (const auto id : w.loads) w.next.shards.push_back({id, reading::load, shards[id.value()], {}});
+    for (const auto id : w.loads)
+      w.next.shards.push_back({id, reading::load, shards[id.value()], {}});
     std::vector<call_id> calls;
     for (const auto& [id, what] : w.open) calls.push_back(id);
     std::shuffle(calls.begin(), calls.end(), random);

@@ -176,8 +176,10 @@ TEST(scheduler, restricted_prompts_wait_rather_than_leave_their_residency) {
 TEST(scheduler, classes_are_models_and_endpoints) {
   const world w({lane_of("a"), lane_of("b", {}, "n"), lane_of("c")});
   const auto& s = w.sched;
-  EXPECT_EQ(s.class_for(job_zero, "m", endpoint_kind::responses), s.class_for(job_zero, "m", endpoint_kind::responses));
-  EXPECT_NE(s.class_for(job_zero, "m", endpoint_kind::responses), s.class_for(job_zero, "n", endpoint_kind::responses));
+  EXPECT_EQ(s.class_for(job_zero, "m", endpoint_kind::responses),
+            s.class_for(job_zero, "m", endpoint_kind::responses));
+  EXPECT_NE(s.class_for(job_zero, "m", endpoint_kind::responses),
+            s.class_for(job_zero, "n", endpoint_kind::responses));
   EXPECT_NE(s.class_for(job_zero, "m", endpoint_kind::responses),
             s.class_for(job_zero, "m", endpoint_kind::embeddings));
   EXPECT_EQ(s.class_for(job_zero, "x", endpoint_kind::responses), std::nullopt);

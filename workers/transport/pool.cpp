@@ -154,6 +154,8 @@ void pool::dispatch() {
       idle->abort(transport_error::reset);
     else if (take(next))
       idle->give(std::move(next));
+    else
+      parked_.push_back(idle);  // what was to be sent came too late
   }
   if (closed_) return;
   // A connection under way will take a call, so it counts as the answer to one.
