@@ -55,8 +55,11 @@ void owner::produce_next(std::size_t items_max) {
   b.ticket = next_ticket_++;
   std::vector<outgoing_record> journal, results;
   std::size_t bytes = 0;
-  while (!queue_.empty() && b.items.size() < items_max && bytes < batch_bytes_max &&
-         open_results_ + b.answers.size() < setup_.limits.commit_results) {
+  const auto fits = [&] {
+    return b.items.empty() || (b.items.size() < items_max && bytes < batch_bytes_max &&
+                               open_results_ + b.answers.size() < setup_.limits.commit_results);
+  };
+  while (!queue_.empty() && fits()) {
     auto next = std::move(queue_.front());
     queue_.pop_front();
     write(next, journal, b, bytes);

@@ -109,7 +109,7 @@ void fleet_owner::take(const owner_output& out) {
   if (out.state != state_) trace("state " + std::to_string(static_cast<int>(out.state)) + " " + out.message);
   const bool active_now = out.state == owner_state::active && state_ != out.state;
   state_ = out.state;
-  if (world_.owner == session_ && (out.handed_over || out.state == owner_state::closed)) world_.clean = true;
+  if (world_.owner == session_ && (out.handed_over || (out.state == owner_state::closed && !left_))) world_.clean = true;
   if (out.recovered) start(*out.recovered);
   if (active_now) {
     world_.owner = session_;
@@ -232,7 +232,9 @@ void fleet_owner::send_more(owner_group& group) {
     p.last.at = world_.time.now();
     p.last.deadline = world_.time.now() + call_timeout;
     reserved_ += worst;
+    if (settled_ + reserved_ > world_.plan.budget && world_.plan.budget > nano_usd(0)) world_.fail("?");
     p.at = stage::intended;
+    trace("intends " + text_of(p.last.where) + " settled " + std::to_string(settled_.count()) + " reserved " + std::to_string(reserved_.count()));
     p.seq = seq_ + 1;
     p.handed = world_.time.now();
     ++under_way_;

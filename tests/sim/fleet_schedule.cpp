@@ -130,8 +130,7 @@ void director::start(member& m) {
 void director::lose(member&, std::unique_ptr<fleet_owner>& owner) {
   if (!owner) return;
   world_.trace("director", "lost " + owner->describe());
-  // Its hand-over may be stored: then they are held first.
-  if (owner->suspended()) owner->give_up_calls();
+  owner->give_up_calls();
   ++world_.report.deaths;
   owner.reset();
 }
@@ -190,6 +189,7 @@ void director::zombie(member& m) {
   m.paused = true;
   world_.trace("director", m.name + " sleeps for " + std::to_string(seconds_of(asleep)));
   all(true);
+  if (asleep > 5s && m.owner && m.owner->suspended()) m.owner->give_up_calls();
   if (asleep > 5s)
     for (auto& o : m.leaving) o->give_up_calls();
   if (asleep > 6s && m.hint)
