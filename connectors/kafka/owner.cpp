@@ -53,6 +53,7 @@ void owner::on(const link_records& r) {
     case phase::salvage: return read_salvage(r);
     case phase::late: return read_late(r);
     case phase::again_journal: return reread_journal(r);
+    case phase::again_answers: return reread_answers(r);
     case phase::again_results: return reread_results(r);
     default: return;
   }
@@ -86,6 +87,7 @@ owner_state owner::state() const {
                                         ? owner_state::closed
                                         : owner_state::dropped;
   if (hand_over_ == hand_over_phase::leaving) return owner_state::leaving;
+  if (phase_ == phase::parked) return owner_state::suspended;
   if (phase_ != phase::active) return stuck_ ? owner_state::stuck : owner_state::opening;
   return hand_over_ == hand_over_phase::none ? owner_state::active : owner_state::suspended;
 }

@@ -43,6 +43,7 @@ class owner {
   enum class phase {
     idle,
     waiting,
+    parked,
     opening,
     checking,
     claiming,
@@ -51,6 +52,7 @@ class owner {
     salvage,
     late,
     again_journal,
+    again_answers,
     again_results,
     active,
     over,
@@ -112,6 +114,7 @@ class owner {
   void start_link();
   void fail(link_fault, const std::string& message);
   void back_off(duration);
+  void park();
   void drop(const std::string& why);
   void refuse(const std::string& why);
   void requeue();
@@ -123,6 +126,8 @@ class owner {
   void follow_results();
   void reread_journal();
   void reread_journal(const link_records&);
+  void reread_answers();
+  void reread_answers(const link_records&);
   void reread_results();
   void reread_results(const link_records&);
 
@@ -196,7 +201,8 @@ class owner {
   std::map<topic, link_offsets> offsets_;
   std::uint64_t main_read_ = 0, follow_read_ = 0, late_read_ = 0;
   std::int64_t journal_end_ = 0;     ///< of what was written before this link
-  std::int64_t journal_next_ = 0;    ///< nobody but us wrote before it since we recovered
+  /// Since we recovered nobody but us wrote before these.
+  std::int64_t journal_next_ = 0, results_next_ = 0;
   std::int64_t results_offset_ = 0;  ///< where salvage begins while recovering
   std::int64_t committed_offset_ = 0, late_next_ = 0;
   std::optional<journal_mark> last_journal_;

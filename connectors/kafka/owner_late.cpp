@@ -21,6 +21,7 @@ void owner::resume() {
     owes_late_end_ = false;
   }
   hand_over_ = hand_over_phase::none;
+  if (phase_ == phase::parked) back_off(duration(0));
 }
 
 void owner::hand_over_if_wanted() {
@@ -175,7 +176,6 @@ void owner::take_late(const stored_record& stored) {
     }
     const auto where = facts->where;
     adopt({stored.what.key, stored.what.value, std::move(*facts)}, std::nullopt, stored.offset);
-    book_.end_hold(where);
     ++counters_.late;
     out_.settled.push_back({answers_.of(where)->row.facts});
     item i;

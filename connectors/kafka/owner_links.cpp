@@ -19,6 +19,7 @@ void owner::start_link() {
 void owner::fail(link_fault fault, const std::string& message) {
   if (fault == link_fault::fenced) ++counters_.fences;
   if (hand_over_ == hand_over_phase::leaving) return;  // `late` needs no transactions
+  if (hand_over_ == hand_over_phase::stored) return park();
   if (!assigned_ && fault != link_fault::refused)
     return drop("the group gives the partition to another member");
   if (fault == link_fault::refused) return refuse(message);
@@ -35,15 +36,24 @@ void owner::back_off(duration wait) {
   wake_at(retry_at_);
 }
 
+/// Handed over: the partition may be somebody else's by now. `resume` or `leave` will tell.
+void owner::park() {
+  requeue();
+  link_.reset();
+  phase_ = phase::parked;
+}
+
 void owner::refuse(const std::string& why) {
   stuck_ = true;
   message_ = why;
+  if (hand_over_ == hand_over_phase::stored) return park();
   back_off(setup_.limits.refused_wait);
 }
 
 void owner::drop(const std::string& why) {
   link_.reset();
   phase_ = phase::over;
+  open_ = committing_ = false;
   message_ = why;
   queue_.clear();
   batches_.clear();
@@ -131,7 +141,7 @@ void owner::follow_results() {
 /// Another owner in between would know more than we do.
 void owner::reread_journal() {
   phase_ = phase::again_journal;
-  if (journal_next_ >= journal_end_) return reread_results();
+  if (journal_next_ >= journal_end_) return reread_answers();
   main_read_ = read(topic::journal, journal_next_, journal_end_, false);
 }
 
@@ -141,15 +151,35 @@ void owner::reread_journal(const link_records& r) {
     if (!rec) return refuse(rec.error().message);
     // Who only fenced us sent nothing and knows nothing that we don't.
     if (rec->session != setup_.session && !std::holds_alternative<opened_note>(rec->what))
-      return drop("another member took the partition over");
+      return drop(std::string(taken_over));
+  }
+  if (r.end) reread_answers();
+}
+
+/// An answer that is not ours was published, or salvaged, by somebody else, committed or not.
+void owner::reread_answers() {
+  phase_ = phase::again_answers;
+  journal_next_ = journal_end_ + 1;
+  const auto end = offsets_[topic::results].high_watermark;
+  if (results_next_ >= end) return reread_results();
+  main_read_ = read(topic::results, results_next_, end, false);
+}
+
+void owner::reread_answers(const link_records& r) {
+  for (const auto& stored : r.records) {
+    const auto header = stored.what.header(facts_header);
+    if (!header) continue;
+    const auto facts = decode_facts(*header);
+    if (!facts) return refuse(facts.error().message);
+    if (book_.wants(facts->where) && !answers_.contains(facts->where)) return drop(std::string(taken_over));
   }
   if (r.end) reread_results();
 }
 
 void owner::reread_results() {
   phase_ = phase::again_results;
-  journal_next_ = journal_end_ + 1;
   const auto end = offsets_[topic::results].high_watermark;
+  results_next_ = std::max(results_next_, end);
   if (committed_offset_ >= end) return reread_results({0, {}, committed_offset_, true});
   main_read_ = read(topic::results, committed_offset_, end, true);
 }
@@ -160,9 +190,7 @@ void owner::reread_results(const link_records& r) {
     if (!header) continue;
     const auto facts = decode_facts(*header);
     if (!facts) return refuse(facts.error().message);
-    const bool ours = answers_.contains(facts->where);
-    if (book_.finish(*facts) == book::counted::newly && !ours)
-      return drop("another member took the partition over");
+    (void)book_.finish(*facts);
     answers_.erase(facts->where);
     dirty_ = index_dirty_ = true;
   }

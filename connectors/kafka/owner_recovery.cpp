@@ -143,6 +143,7 @@ void owner::read_salvage(const link_records& r) {
 void owner::adopt(finished_row row, std::optional<std::int64_t> stored,
                   std::optional<std::int64_t> late) {
   row.facts.charged = book_.charge_of(row.facts);
+  book_.end_hold(row.facts.where);
   answers_.add(std::move(row), stored, late);
 }
 
@@ -175,6 +176,7 @@ void owner::read_late(const link_records& r) {
 
 void owner::recovered() {
   journal_next_ = journal_end_ + 1;
+  results_next_ = offsets_[topic::results].high_watermark;
   counters_.salvaged = counters_.late = 0;
   for (const auto& [number, a] : answers_.all()) ++(a.late ? counters_.late : counters_.salvaged);
   recovered_ = true;

@@ -87,6 +87,8 @@ struct reopened_place {
   bool retried = false;  ///< by a command; else a hold was released
 };
 
+inline constexpr std::string_view taken_over = "another member took the partition over";
+
 enum class owner_state {
   opening,    ///< or opening again: appended groups wait
   stuck,      ///< like opening, and `message` says why it takes so long and what helps

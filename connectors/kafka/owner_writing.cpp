@@ -34,7 +34,7 @@ void owner::append(std::uint64_t seq, owner_group group) {
 void owner::set_durable(std::uint64_t seq) { out_.durable = seq; }
 
 void owner::pump() {
-  if (hand_over_ >= hand_over_phase::leaving || committing_) return;
+  if (!link_ || hand_over_ >= hand_over_phase::leaving || committing_) return;
   if (phase_ != phase::active) return commit_if_due();
   index_if_due();
   const bool suspended = hand_over_ >= hand_over_phase::written;
@@ -55,8 +55,11 @@ void owner::produce_next(std::size_t items_max) {
   b.ticket = next_ticket_++;
   std::vector<outgoing_record> journal, results;
   std::size_t bytes = 0;
-  while (!queue_.empty() && b.items.size() < items_max && bytes < batch_bytes_max &&
-         open_results_ + b.answers.size() < setup_.limits.commit_results) {
+  const auto fits = [&] {
+    return b.items.empty() || (b.items.size() < items_max && bytes < batch_bytes_max &&
+                               open_results_ + b.answers.size() < setup_.limits.commit_results);
+  };
+  while (!queue_.empty() && fits()) {
     auto next = std::move(queue_.front());
     queue_.pop_front();
     write(next, journal, b, bytes);
@@ -129,8 +132,11 @@ void owner::on(const link_acked& acked) {
   ensure(acked.offsets.size() == notes + b.answers.size(), "an offset for each record");
   if (notes > 0) b.last = {acked.offsets[notes - 1], b.journal_crcs.back()};
   if (b.snapshot_at) b.snapshot_at = acked.offsets[static_cast<std::size_t>(*b.snapshot_at)];
-  for (std::size_t i = 0; i < b.answers.size(); ++i)
-    if (auto* a = answers_.find(b.answers[i])) a->stored = acked.offsets[notes + i];
+  for (std::size_t i = 0; i < b.answers.size(); ++i) {
+    const auto offset = acked.offsets[notes + i];
+    if (auto* a = answers_.find(b.answers[i])) a->stored = offset;
+    results_next_ = std::max(results_next_, offset + 1);
+  }
   b.acked = true;
   while (!batches_.empty() && batches_.front().acked) settle(batches_.front());
 }
@@ -138,11 +144,9 @@ void owner::on(const link_acked& acked) {
 /// All before it and the batch itself are stored. It is the first, or the only one without records.
 void owner::settle(batch& b) {
   if (&b != &batches_.front()) return;
-  if (b.last) {
-    last_journal_ = *b.last;
-    journal_next_ = std::max(journal_next_, b.last->offset + 1);
-  }
-  const auto opened_at = !b.items.empty() && b.items.front().opened && b.last;
+  const bool opened = !b.items.empty() && b.items.front().opened;
+  if (b.last) last_journal_ = *b.last;
+  if (b.last && !opened) journal_next_ = std::max(journal_next_, b.last->offset + 1);
   for (auto& i : b.items) {
     if (i.seq) set_durable(*i.seq);
     if (i.applied) {
@@ -161,7 +165,7 @@ void owner::settle(batch& b) {
     }
   }
   batches_.pop_front();
-  if (opened_at && phase_ == phase::claiming) claimed(last_journal_->offset);
+  if (opened && phase_ == phase::claiming) claimed(last_journal_->offset);
 }
 
 void owner::commit_if_due() {
@@ -195,8 +199,12 @@ void owner::read_back(const link_records& r) {
     if (!header) continue;
     const auto facts = decode_facts(*header);
     if (!facts) return refuse(facts.error().message);
-    if (book_.finish(*facts) == book::counted::already) ++counters_.duplicates;
-    if (answers_.erase(facts->where)) unread_since_.reset();
+    const auto counted = book_.finish(*facts);
+    if (counted == book::counted::already) ++counters_.duplicates;
+    if (answers_.erase(facts->where))
+      unread_since_.reset();
+    else if (counted == book::counted::newly && hand_over_ == hand_over_phase::none)
+      return drop(std::string(taken_over));
     results_bytes_ += stored.what.key.size() + stored.what.value.size();
     dirty_ = index_dirty_ = true;
   }

@@ -35,6 +35,7 @@ fleet_owner::fleet_owner(fleet_world& world, std::string member, std::string ind
       session_("s" + std::to_string(world.next_session())),
       owner_(setup_of(session_, std::move(index)), [this](std::uint64_t incarnation) {
         return world_.broker.connect([this, incarnation](link_event e) {
+          if (const auto* o = std::get_if<link_offsets>(&e)) ends_[o->of] = o->high_watermark;
           mail_.push_back({incarnation, std::move(e)});
           wake(world_.time.now());
         });
@@ -55,6 +56,10 @@ fleet_owner::~fleet_owner() {
     sum.*field += c.*field;
 }
 
+void fleet_owner::trace(const std::string& what) const {
+  world_.trace(member_ + "/" + session_, what);
+}
+
 void fleet_owner::wake(time_point when) {
   if (when >= wake_ && wake_ >= world_.time.now()) return;
   wake_ = when;
@@ -64,6 +69,13 @@ void fleet_owner::wake(time_point when) {
     wake_ = time_never;
     step();
   });
+}
+
+void fleet_owner::resume() {
+  if (world_.owner == session_) world_.clean = false;
+  suspended_ = false;
+  owner_.resume();
+  step();
 }
 
 void fleet_owner::pause(bool paused) {
@@ -94,7 +106,15 @@ void fleet_owner::run(std::vector<link_message> mail) {
 }
 
 void fleet_owner::take(const owner_output& out) {
+  if (out.state != state_) trace("state " + std::to_string(static_cast<int>(out.state)) + " " + out.message);
+  const bool active_now = out.state == owner_state::active && state_ != out.state;
+  state_ = out.state;
+  if (world_.owner == session_ && (out.handed_over || (out.state == owner_state::closed && !left_))) world_.clean = true;
   if (out.recovered) start(*out.recovered);
+  if (active_now) {
+    world_.owner = session_;
+    world_.clean = false;
+  }
   if (out.index) world_.disk[member_].push_back(*out.index);
   if (out.watermark) world_.watermark(*out.watermark);
   for (const auto& s : out.settled) {
@@ -103,9 +123,11 @@ void fleet_owner::take(const owner_output& out) {
     settled_ += s.facts.charged - p.last.charged;
     reserved_ -= p.last.reserved;
     p.at = stage::done;
+    trace("settled " + text_of(s.facts.where) + " charged " + std::to_string(s.facts.charged.count()));
   }
   for (const auto& r : out.reopened) {
     auto& p = prompts_[r.history.where.prompt()];
+    trace("reopened " + text_of(r.history.where) + (r.in_doubt ? " in doubt" : "") + (r.retried ? " retried" : ""));
     if (p.at == stage::waiting && !r.retried && p.last.job.empty()) world_.fail("reopened what is unknown");
     if (!r.retried && p.at != stage::held) world_.fail("released what was not held");
     if (r.retried) {
@@ -152,8 +174,12 @@ void fleet_owner::start(const recovered_partition& r) {
     p.at = stage::held;
     reserved_ += p.last.reserved;
   }
+  trace("recovered, watermark " + std::to_string(r.watermark) + " salvaged " + std::to_string(r.salvaged) + " late " + std::to_string(r.late));
   for (auto& [where, p] : prompts_) {
+    if (p.at == stage::held) trace("held " + text_of(where));
     if (p.at != stage::waiting || !p.last.in_flight) continue;
+    trace("in doubt " + text_of(where));
+    if (!world_.clean) world_.allow(p.last.where, ends_[topic::results], ends_[topic::late]);
     p.last = book::in_doubt(p.last);
     settled_ += worst;
     p.doubtful = true;
@@ -206,7 +232,9 @@ void fleet_owner::send_more(owner_group& group) {
     p.last.at = world_.time.now();
     p.last.deadline = world_.time.now() + call_timeout;
     reserved_ += worst;
+    if (settled_ + reserved_ > world_.plan.budget && world_.plan.budget > nano_usd(0)) world_.fail("?");
     p.at = stage::intended;
+    trace("intends " + text_of(p.last.where) + " settled " + std::to_string(settled_.count()) + " reserved " + std::to_string(reserved_.count()));
     p.seq = seq_ + 1;
     p.handed = world_.time.now();
     ++under_way_;
@@ -238,6 +266,7 @@ void fleet_owner::durable(std::uint64_t seq) {
 void fleet_owner::send(prompt& p) {
   p.at = stage::sent;
   ++open_;
+  trace("sends " + text_of(p.last.where));
   world_.sent(p.last.where);
   auto& b = world_.broker;
   const auto& plan = world_.plan;
@@ -263,6 +292,8 @@ void fleet_owner::answered(const place& where, outcome how, nano_usd bill) {
     });
     return;
   }
+  trace("answer to " + text_of(where) + ", " + std::to_string(static_cast<int>(how)) + " bill " +
+        std::to_string(bill.count()));
   auto& p = prompts_.at(where.prompt());
   --open_;
   --under_way_;
@@ -310,10 +341,9 @@ void fleet_owner::finish(prompt& p, row_kind kind, const std::string& code, nano
   next_.finished.push_back(std::move(row));
 }
 
-std::int64_t fleet_owner::in_flight() const {
-  return std::count_if(prompts_.begin(), prompts_.end(), [](const auto& p) {
-    return p.second.at == stage::sent || (p.second.at == stage::answered);
-  });
+void fleet_owner::give_up_calls() const {
+  for (const auto& [where, p] : prompts_)
+    if (p.at == stage::sent || p.at == stage::answered) world_.allow(p.last.where);
 }
 
 bool fleet_owner::out_of_money() const {

@@ -21,7 +21,6 @@ void run_range(std::uint64_t first, std::uint64_t count) {
     ASSERT_EQ(r.problem, "") << "replay: SPILLWAY_SIM_SEED=" << seed << " spillway_sim";
     sum.calls += r.calls;
     sum.sent_again += r.sent_again;
-    sum.allowed += r.allowed;
     sum.deaths += r.deaths;
     sum.owners += r.owners;
     for (auto field : {&kafka::owner_counters::commits, &kafka::owner_counters::fences,
@@ -33,9 +32,9 @@ void run_range(std::uint64_t first, std::uint64_t count) {
   }
   if (std::getenv("SPILLWAY_SIM_VERBOSE"))
     std::printf(
-        "calls %ld again %ld allowed %ld deaths %ld owners %ld commits %lu fences %lu reopenings "
+        "calls %ld again %ld deaths %ld owners %ld commits %lu fences %lu reopenings "
         "%lu salvaged %lu late %lu ignored %lu duplicates %lu snapshots %lu trims %lu rebuilt %lu\n",
-        sum.calls, sum.sent_again, sum.allowed, sum.deaths, sum.owners, sum.counters.commits,
+        sum.calls, sum.sent_again, sum.deaths, sum.owners, sum.counters.commits,
         sum.counters.fences, sum.counters.reopenings, sum.counters.salvaged, sum.counters.late,
         sum.counters.ignored, sum.counters.duplicates, sum.counters.snapshots, sum.counters.trims,
         sum.counters.rebuilt);

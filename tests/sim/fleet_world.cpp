@@ -9,15 +9,6 @@ namespace spillway::sim {
 using namespace std::chrono_literals;
 using namespace kafka;
 
-namespace {
-
-std::string text_of(const place& p) {
-  return std::to_string(p.offset) + "/" + std::to_string(p.index) + " generation " +
-         std::to_string(p.generation);
-}
-
-}  // namespace
-
 /// Records of several lines and runs of line records, with the gaps that transactions leave.
 fleet_world::fleet_world(const fleet_schedule& s) : plan(s), broker(time, s.seed) {
   broker.committed = [this](const stored_record& r) { on_committed(r); };
@@ -43,13 +34,33 @@ fleet_world::fleet_world(const fleet_schedule& s) : plan(s), broker(time, s.seed
 
 void fleet_world::sent(const place& p) {
   ++report.calls;
-  if (!sent_.insert(p).second) ++report.sent_again;
+  if (sent_.insert(p).second) return;
+  ++report.sent_again;
+  trace("world", "again " + text_of(p));
+  if (allowed_.erase(p) == 0) fail("sent again without a reason: " + text_of(p));
+}
+
+void fleet_world::allow(const place& p, std::int64_t results_end, std::int64_t late_end) {
+  for (const auto t : {topic::results, topic::late})
+    for (const auto& r :
+         broker.records(t, 0, t == topic::late ? late_end : results_end, false)) {
+      const auto header = *r.what.header(facts_header);
+      if (t == topic::results) {
+        if (decode_facts(header)->where == p) return;
+        continue;
+      }
+      const auto late = decode_late(header).value();
+      const auto* facts = std::get_if<result_facts>(&late.what);
+      if (facts && facts->where == p) return;
+    }
+  allowed_.insert(p);
 }
 
 void fleet_world::on_committed(const stored_record& r) {
   const auto facts = decode_facts(*r.what.header(facts_header));
   if (!facts) return fail(facts.error().message);
   const auto& p = facts->where;
+  trace("broker", "committed " + text_of(p) + " charged " + std::to_string(facts->charged.count()) + " sends " + std::to_string(facts->sends) + " " + facts->code);
   if (!committed_.emplace(p, *facts).second) fail("a second result of " + text_of(p));
   auto& g = generation_[p.prompt()];
   if (p.generation > 0) {
@@ -92,7 +103,7 @@ void fleet_world::check_end(const book& known) {
   std::int64_t answered = 0, errors = 0;
   for (const auto& [p, facts] : committed_) {
     charged += facts.charged;
-    if (generation_[p.prompt()] != p.generation) continue;
+    if (known.generation(p) != p.generation) continue;
     ++(facts.kind == row_kind::answered ? answered : errors);
   }
   nano_usd finished;
@@ -107,7 +118,9 @@ void fleet_world::check_end(const book& known) {
   if (finished != charged) fail("the finished charge is not the sum of the results'");
   if (lanes != settled) fail("the lanes' money is not the jobs'");
   if (settled < billed) fail("billed more than settled");
-  if (plan.budget > nano_usd(0) && settled > plan.budget) fail("settled more than the budget");
+  if (plan.budget > nano_usd(0) && settled > plan.budget) 
+    fail("settled more than the budget: " + std::to_string(settled.count()) + " of " +
+         std::to_string(plan.budget.count()));
 }
 
 }  // namespace spillway::sim

@@ -5,11 +5,18 @@
 #include "connectors/kafka/owner.hpp"
 #include "tests/sim/fleet_broker.hpp"
 
+#include <cstdio>
+#include <cstdlib>
 #include <list>
 #include <string>
 #include <unordered_map>
 
 namespace spillway::sim {
+
+[[nodiscard]] inline std::string text_of(const kafka::place& p) {
+  return std::to_string(p.offset) + "/" + std::to_string(p.index) + "g" +
+         std::to_string(p.generation);
+}
 
 struct fleet_schedule {
   std::uint64_t seed = 0;
@@ -31,7 +38,7 @@ struct fleet_schedule {
 
 struct fleet_report {
   std::string problem;  ///< empty when every invariant held
-  std::int64_t calls = 0, sent_again = 0, allowed = 0, deaths = 0, owners = 0;
+  std::int64_t calls = 0, sent_again = 0, deaths = 0, owners = 0;
   kafka::owner_counters counters;  ///< summed over all owners
   std::uint64_t transactions = 0;
   duration took{0};
@@ -49,7 +56,7 @@ class fleet_owner {
 
   void step();
   void suspend() { owner_.suspend(), suspended_ = true, step(); }
-  void resume() { owner_.resume(), suspended_ = false, step(); }
+  void resume();
   void leave() { owner_.leave(), left_ = true, step(); }
   void close() { owner_.close(), step(); }
   void command(const kafka::owner_command& c) { owner_.command(c), step(); }
@@ -63,8 +70,8 @@ class fleet_owner {
     return last_.state == kafka::owner_state::closed || last_.state == kafka::owner_state::dropped;
   }
   [[nodiscard]] bool active() const { return last_.state == kafka::owner_state::active; }
-  /// Prompts that were sent and whose results are not stored: what a death may have sent again.
-  [[nodiscard]] std::int64_t in_flight() const;
+  /// It is gone, or sleeps for long: what it had in flight may be sent again.
+  void give_up_calls() const;
   /// Nothing is under way and the budget is too small for another send.
   [[nodiscard]] bool out_of_money() const;
   [[nodiscard]] std::size_t open_calls() const { return open_; }
@@ -83,6 +90,7 @@ class fleet_owner {
     bool doubtful = false;
   };
 
+  void trace(const std::string& what) const;
   void run(std::vector<kafka::link_message>);
   void take(const kafka::owner_output&);
   void start(const kafka::recovered_partition&);
@@ -99,8 +107,10 @@ class fleet_owner {
   std::string member_, session_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::vector<kafka::link_message> mail_;
+  std::map<kafka::topic, std::int64_t> ends_;  ///< as the owner was last told
   kafka::owner owner_;
   kafka::owner_output last_;
+  kafka::owner_state state_ = kafka::owner_state::opening;
   std::map<kafka::place, prompt> prompts_;
   kafka::owner_group next_;
   std::uint64_t seq_ = 0, durable_ = 0;
@@ -127,14 +137,26 @@ class fleet_world {
   std::set<std::string> cancelled;
   std::map<std::string, std::vector<std::string>> disk;  ///< indexes, by member
   fleet_report report;
+  std::string owner;  ///< session of the last one that recovered
+  bool clean = true;  ///< it handed over, or closed
   nano_usd billed;
 
   void fail(const std::string& why) {
     if (problem.empty()) problem = why;
   }
+  /// What happens, on standard error, when SPILLWAY_SIM_TRACE is set.
+  void trace(const std::string& who, const std::string& what) const {
+    if (tracing_)
+      std::fprintf(stderr, "%9.3f %s %s\n", seconds_of(time.now() - begin_), who.c_str(),
+                   what.c_str());
+  }
   void sent(const kafka::place&);
   /// The call came to nothing and everybody knows: sending again is no fault.
   void cleared(const kafka::place& p) { sent_.erase(p); }
+  /// It was in flight when its owner was lost, and nothing of an answer is stored: it may be sent
+  /// once more.
+  void allow(const kafka::place&, std::int64_t results_end = INT64_MAX,
+             std::int64_t late_end = INT64_MAX);
   void bill(nano_usd n) { billed += n; }
   void watermark(std::int64_t);
   [[nodiscard]] bool complete() const;
@@ -147,12 +169,13 @@ class fleet_world {
  private:
   void on_committed(const kafka::stored_record&);
 
-  std::set<kafka::place> sent_;
+  std::set<kafka::place> sent_, allowed_;
   std::map<kafka::place, kafka::result_facts> committed_;
   std::map<kafka::place, std::uint32_t> generation_;      ///< highest committed, by prompt
   std::map<kafka::place, std::uint32_t> to_be_retried_;  ///< generations that must be exceeded
-  std::int64_t watermark_ = 0;
   std::uint64_t sessions_ = 0;
+  const bool tracing_ = std::getenv("SPILLWAY_SIM_TRACE") != nullptr;
+  const time_point begin_ = time.now();
 };
 
 }  // namespace spillway::sim
