@@ -117,7 +117,7 @@ result<const kafka::job_entry*> find_job(const kafka::job_table& table, const st
 }
 
 void log_to_standard_error() {
-  setup_logging("warn", log_format::text,
+  setup_logging("error", log_format::text,
                 [](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); });
 }
 
