@@ -15,7 +15,7 @@ constexpr std::chrono::seconds repeat_after{30};
 constexpr std::size_t told_max = 256;
 
 /// What a configuration may replace.
-constexpr std::array<std::pair<const char*, const char*>, 14> defaults = {{
+constexpr std::array<std::pair<const char*, const char*>, 15> defaults = {{
     {"client.id", "spillway"},
     {"socket.nagle.disable", "true"},  // else an intent's ack takes 25 ms instead of 4
     {"socket.keepalive.enable", "true"},
@@ -26,6 +26,8 @@ constexpr std::array<std::pair<const char*, const char*>, 14> defaults = {{
     {"fetch.error.backoff.ms", "50"},
     {"queue.buffering.max.kbytes", "262144"},
     {"topic.metadata.refresh.interval.ms", "60000"},
+    // Topics are there before anything is written: one that is missing will not turn up.
+    {"topic.metadata.propagation.max.ms", "5000"},
     // For each partition that is read: what waits here counts against a member's memory.
     {"queued.min.messages", "10000"},
     {"queued.max.messages.kbytes", "2048"},
@@ -136,6 +138,8 @@ std::string client::redacted(std::string text) const {
 
 void client::on_error(int code, std::string reason) {
   reason = redacted(std::move(reason));
+  // "(after 3ms in state CONNECT, 4 identical error(s) suppressed)"
+  if (const auto tail = reason.find(" (after "); tail != std::string::npos) reason.resize(tail);
   if (code == RD_KAFKA_RESP_ERR__FATAL) {
     std::array<char, error_text_bytes> text{};
     const auto original = rd_kafka_fatal_error(handle_, text.data(), text.size());
@@ -150,8 +154,13 @@ void client::on_error(int code, std::string reason) {
     if (!summary || trouble_.first == RD_KAFKA_RESP_ERR_NO_ERROR)
       trouble_ = {static_cast<rd_kafka_resp_err_t>(code), reason};
   }
-  const auto line = explained(code, reason).message;
-  if (!told_lately(line)) spdlog::warn("{}", line);
+  // Every client tells of every broker that is away; once is enough.
+  const bool repeats = is_reachability(code);
+  const auto line =
+      explain(code, reason, {settings_.brokers, {}, settings_.fleet, transactional_id_, instance_})
+          .message;
+  if (!told_lately(repeats ? rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(code)) : line))
+    spdlog::warn("{}", line);
   if (callbacks_.error) callbacks_.error(static_cast<rd_kafka_resp_err_t>(code), reason);
 }
 
@@ -160,8 +169,11 @@ void client::on_log(int level, std::string_view facility, std::string text) {
   if (facility == "CONFWARN") return;
   text = redacted(std::move(text));
   constexpr int syslog_warning = 4, syslog_debug = 7;
-  // Connections that fail come through the error callback, too, and are explained there.
-  const bool known = facility == "FAIL" || facility == "ERROR";
+  // What these tell of comes as an error of a call, too, and is explained there.
+  constexpr std::array<std::string_view, 6> explained_elsewhere = {"FAIL",   "ERROR",  "FATAL",
+                                                                   "TXNERR", "GETPID", "TERMINATE"};
+  const bool known = std::find(explained_elsewhere.begin(), explained_elsewhere.end(), facility) !=
+                     explained_elsewhere.end();
   if (level > syslog_warning || known) {
     spdlog::log(level >= syslog_debug ? spdlog::level::trace : spdlog::level::debug,
                 "kafka {}: {}: {}", role_, facility, text);
@@ -178,7 +190,8 @@ failure client::explained(int code, std::string_view reason,
   context.group = settings_.fleet;
   context.transactional_id = transactional_id_;
   context.instance = instance_;
-  if (code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+  const bool silent = reason.empty() && is_reachability(code);
+  if (silent || code == RD_KAFKA_RESP_ERR__TIMED_OUT) {
     const std::lock_guard lock(mutex_);
     if (trouble_.first != RD_KAFKA_RESP_ERR_NO_ERROR)
       return explain(trouble_.first, trouble_.second, context);

@@ -4,6 +4,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <thread>
@@ -20,6 +21,8 @@ std::int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(clock::now().time_since_epoch())
       .count();
 }
+
+constexpr std::size_t error_text_bytes = 512;
 
 /// What is no matter of a moment.
 bool is_lasting(rd_kafka_resp_err_t code) {
@@ -49,7 +52,7 @@ class rdkafka_membership final : public membership {
   void rebalance(rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t*);
   void take(rd_kafka_topic_partition_list_t*);
   void give_back();
-  void fenced();
+  void check_fatal();
   void remember(partition_set owned) {
     const std::lock_guard lock(mutex_);
     owned_ = std::move(owned);
@@ -58,7 +61,7 @@ class rdkafka_membership final : public membership {
   membership_callbacks callbacks_;
   std::string topic_;
   std::unique_ptr<client> kafka_;
-  bool fenced_ = false;
+  bool fatal_ = false;
   std::atomic<bool> closing_ = false;
   std::atomic<std::int64_t> polled_at_ms_ = now_ms();
   mutable std::mutex mutex_;
@@ -72,10 +75,6 @@ result<void> rdkafka_membership::start(const kafka_settings& settings,
   client_callbacks callbacks;
   callbacks.rebalance = [this](rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* list) {
     rebalance(code, list);
-  };
-  callbacks.fatal = [this](rd_kafka_resp_err_t code, const std::string& reason) {
-    if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) return fenced();
-    if (callbacks_.trouble) callbacks_.trouble(kafka_->explained(code, reason).message);
   };
   callbacks.error = [this](rd_kafka_resp_err_t code, const std::string& reason) {
     if (is_lasting(code) && !closing_ && callbacks_.trouble)
@@ -112,11 +111,8 @@ void rdkafka_membership::run() {
   while (!closing_) {
     polled_at_ms_ = now_ms();
     const rdk_message message(rd_kafka_consumer_poll(kafka_->get(), poll_ms));
-    if (!message || message->err == RD_KAFKA_RESP_ERR_NO_ERROR || fenced_) continue;
-    if (message->err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) {
-      fenced();
-      continue;
-    }
+    check_fatal();
+    if (!message || message->err == RD_KAFKA_RESP_ERR_NO_ERROR || fatal_) continue;
     if (is_lasting(message->err) && callbacks_.trouble)
       callbacks_.trouble(
           kafka_->explained(message->err, rd_kafka_message_errstr(message.get()), topic_).message);
@@ -131,6 +127,7 @@ void rdkafka_membership::rebalance(rd_kafka_resp_err_t code,
   if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !closing_) {
     take(list);
   } else {
+    check_fatal();
     if (!closing_) give_back();
     rd_kafka_assign(kafka_->get(), nullptr);
   }
@@ -158,15 +155,21 @@ void rdkafka_membership::give_back() {
       lost ? "went on without this member and its" : "redistributes; this member gives back",
       owned.size());
   const auto& tell = lost ? callbacks_.lost : callbacks_.revoked;
-  if (tell && !fenced_) tell(owned);
+  if (tell && !fatal_) tell(owned);
   remember({});
 }
 
-void rdkafka_membership::fenced() {
-  if (std::exchange(fenced_, true)) return;
+/// A fatal error comes in several ways; whichever it was, it stays.
+void rdkafka_membership::check_fatal() {
+  if (fatal_) return;
+  std::array<char, error_text_bytes> text{};
+  const auto code = rd_kafka_fatal_error(kafka_->get(), text.data(), text.size());
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return;
+  fatal_ = true;
   remember({});
-  if (callbacks_.fenced)
-    callbacks_.fenced(kafka_->explained(RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID).message);
+  const auto& tell =
+      code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? callbacks_.fenced : callbacks_.trouble;
+  if (tell) tell(kafka_->explained(code, text.data()).message);
 }
 
 }  // namespace

@@ -124,7 +124,8 @@ class log_reader::worker {
     active_read* read;
   };
   kafka_settings settings_;
-  // These three are the thread's alone.
+  // These are the thread's alone.
+  rd_kafka_resp_err_t serving_error_ = RD_KAFKA_RESP_ERR_NO_ERROR;
   std::deque<std::unique_ptr<reader_handle>> handles_;
   std::map<std::uint64_t, read_ptr> running_;
   std::map<std::uint64_t, std::unique_ptr<queue_opaque>> opaques_;
@@ -199,9 +200,14 @@ result<reader_handle*> log_reader::worker::handle_for(const read_spec& spec) {
   const auto place = std::pair(spec.from, spec.partition);
   for (const auto& handle : handles_)
     if (handle->committed == spec.committed && !handle->busy.contains(place)) return handle.get();
+  client_callbacks callbacks;
+  // A missing topic comes this way, from the read's own queue.
+  callbacks.error = [this](rd_kafka_resp_err_t code, const std::string&) {
+    if (fault_of(code) == link_fault::refused) serving_error_ = code;
+  };
   auto made = client::make(settings_, RD_KAFKA_CONSUMER,
                            spec.committed ? "committed reader" : "uncommitted reader",
-                           consumer_properties(spec.committed));
+                           consumer_properties(spec.committed), std::move(callbacks));
   if (!made) return made.error();
   auto& handle = *handles_.emplace_back(std::make_unique<reader_handle>());
   handle.committed = spec.committed;
@@ -284,7 +290,12 @@ void log_reader::worker::serve(active_read& read) {
       on_ready(read);
       break;
     }
+    serving_error_ = RD_KAFKA_RESP_ERR_NO_ERROR;
     const rdk_message message(rd_kafka_consume_queue(read.queue.get(), 0));
+    if (serving_error_ != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      fail(read, serving_error_, {});
+      break;
+    }
     if (!message) break;
     if (!serve_message(read, *message)) break;
   }
