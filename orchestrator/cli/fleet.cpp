@@ -68,6 +68,8 @@ result<fleet_access> open_fleet(const std::string& config_path) {
   fleet_access fleet;
   fleet.config = *std::move(config);
   fleet.settings = settings_of(fleet.config.kafka);
+  // The end of a topic is only seen when a fetch comes back empty: a command should not wait long.
+  fleet.settings.properties.try_emplace("fetch.wait.max.ms", "10");
   auto tools = kafka::log_tools::connect(fleet.settings);
   if (!tools) return tools.error();
   fleet.tools = *std::move(tools);
@@ -117,7 +119,7 @@ result<const kafka::job_entry*> find_job(const kafka::job_table& table, const st
 }
 
 void log_to_standard_error() {
-  setup_logging("warn", log_format::text,
+  setup_logging("error", log_format::text,
                 [](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); });
 }
 

@@ -43,7 +43,7 @@ struct fleet_access {
 void tell_command(const std::string& job, kafka::command_kind, const std::string& nothing_to_do,
                   bool json);
 
-/// What the clients log goes to standard error, and only what is worth a look.
+/// What the clients log goes to standard error; what they get over by themselves is left out.
 void log_to_standard_error();
 
 /// 16 hexadecimal digits that nobody else draws.

@@ -45,7 +45,8 @@ result<void> result_fetcher::fetch(const stop_flag& stop,
   if (!outcome) return outcome;
   if (!read) return read;
   if (stop.load() > 0)
-    return failure{failure_kind::stopped, "stopped; repeat the command with --overwrite"};
+    return failure{failure_kind::stopped,
+                   "stopped; the rows so far were written. --overwrite begins anew"};
   return {};
 }
 

@@ -75,6 +75,10 @@ result<outcome> collect(const results_options& options, fleet_access& fleet, kaf
     if (!fetched) return fetched.error();
     if (auto ok = sink.flush(); !ok) return ok.error();
     if (!options.follow || job.final) break;
+    if (stop.load() > 0) {
+      return failure{failure_kind::stopped,
+                     "stopped; the rows so far were written. --overwrite begins anew"};
+    }
     ::usleep(static_cast<useconds_t>(std::chrono::microseconds(follow_period).count()));
     if (auto ok = read_on(fleet, jobs); !ok) return ok.error();
   }

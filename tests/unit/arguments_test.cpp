@@ -143,5 +143,130 @@ TEST(arguments, the_other_commands) {
   EXPECT_EQ(std::get<simulate_options>(simulate).ready_file, "r");
 }
 
+template <class Options>
+Options fleet(std::vector<const char*> words) {
+  const auto parsed = parse(std::move(words));
+  const auto* command = std::get_if<fleet_command>(&parsed);
+  const auto* options = command ? std::get_if<Options>(command) : nullptr;
+  EXPECT_NE(options, nullptr);
+  return options ? *options : Options{};
+}
+
+TEST(arguments, submit_with_every_flag) {
+  const auto o = fleet<submit_options>({"submit",
+                                        "a",
+                                        "b",
+                                        "--job",
+                                        "j",
+                                        "-c",
+                                        "f",
+                                        "--tenant",
+                                        "t",
+                                        "--weight",
+                                        "3",
+                                        "--priority",
+                                        "-1",
+                                        "--lanes",
+                                        "x,y/z",
+                                        "--deadline",
+                                        "2h",
+                                        "--keep",
+                                        "1d",
+                                        "--budget",
+                                        "2.5",
+                                        "--order",
+                                        "cost",
+                                        "--residency",
+                                        "eu",
+                                        "--in-doubt",
+                                        "hold",
+                                        "--max-attempts",
+                                        "2",
+                                        "--max-error-rate",
+                                        "0.5",
+                                        "--stall-timeout",
+                                        "1m",
+                                        "--allow-invalid",
+                                        "--max-line-bytes",
+                                        "2048",
+                                        "--threads",
+                                        "2",
+                                        "--json",
+                                        "--quiet"});
+  EXPECT_THAT(o.inputs, ElementsAre("a", "b"));
+  EXPECT_EQ(o.job, "j");
+  EXPECT_EQ(o.config, "f");
+  EXPECT_TRUE(o.allow_invalid && o.json && o.quiet);
+  EXPECT_EQ(o.line_bytes_max, 2048u);
+  fleet_config config;
+  config.job.weight = 7;
+  config.job.tenant = "of the file";
+  config.job.max_attempts = 9;
+  const auto p = policy_of(o.policy, config, time_point(1h));
+  EXPECT_EQ(p.tenant, "t");
+  EXPECT_EQ(p.weight, 3);
+  EXPECT_EQ(p.priority, -1);
+  EXPECT_THAT(p.lanes, ElementsAre("x", "y/z"));
+  EXPECT_EQ(p.deadline, time_point(3h));
+  EXPECT_EQ(p.keep, duration(24h));
+  EXPECT_EQ(p.budget, from_usd(2.5));
+  EXPECT_EQ(p.max_attempts, 2);
+  const auto of_file = policy_of({}, config, time_point{});
+  EXPECT_EQ(of_file.weight, 7);
+  EXPECT_EQ(of_file.tenant, "of the file");
+  EXPECT_EQ(of_file.max_attempts, 9);
+  EXPECT_FALSE(of_file.deadline);
+}
+
+TEST(arguments, commands_of_a_fleet) {
+  EXPECT_EQ(fleet<topics_options>({"topics", "create", "-c", "f", "--partitions", "8"}).partitions,
+            8);
+  EXPECT_EQ(fleet<jobs_options>({"jobs", "-c", "f"}).action, jobs_options::what::list);
+  EXPECT_EQ(fleet<jobs_options>({"jobs", "open", "j", "-c", "f", "--weight", "2"}).policy.weight,
+            2);
+  EXPECT_EQ(fleet<jobs_options>({"jobs", "close", "j", "-c", "f"}).action,
+            jobs_options::what::close);
+  EXPECT_TRUE(fleet<results_options>({"results", "j", "-o", "o", "-c", "f", "--follow"}).follow);
+  EXPECT_EQ(fleet<errors_options>({"errors", "j", "-c", "f", "--limit", "0"}).limit, 0u);
+  EXPECT_EQ(fleet<control_options>({"pause", "j", "-c", "f"}).kind, kafka::command_kind::pause);
+  EXPECT_EQ(fleet<control_options>({"cancel", "j", "-c", "f"}).kind, kafka::command_kind::cancel);
+  EXPECT_THAT(fleet<control_options>({"retry", "j", "-c", "f", "--code", "a", "--code", "b"}).codes,
+              ElementsAre("a", "b"));
+  EXPECT_THAT(fleet<dead_options>({"dead", "requeue", "3", "4", "-c", "f"}).offsets,
+              ElementsAre(3, 4));
+  const auto parsed = parse({"status", "j", "-c", "f", "--watch"});
+  const auto* status = std::get_if<status_options>(&parsed);
+  ASSERT_NE(status, nullptr);
+  EXPECT_EQ(status->job, "j");
+  EXPECT_TRUE(status->watch);
+}
+
+TEST(arguments, mistakes_in_commands_of_a_fleet) {
+  const std::vector<std::vector<const char*>> cases = {
+      {"submit", "a", "-c", "f"},
+      {"submit", "a", "--job", "a/b", "-c", "f"},
+      {"submit", "a", "--job", "j"},
+      {"submit", "a", "--job", "j", "-c", "f", "--weight", "0"},
+      {"topics"},
+      {"jobs"},
+      {"jobs", "open", "-c", "f"},
+      {"results", "j", "-c", "f"},
+      {"dead", "requeue", "-c", "f"},
+      {"dead", "requeue", "1", "--all", "-c", "f"},
+      {"status", "j"},
+      {"status", "-o", "out", "-c", "f"},
+      {"status", "--watch", "-c", "f"},
+  };
+  for (const auto& words : cases) {
+    testing::internal::CaptureStderr();
+    const auto parsed = parse(words);
+    const auto text = testing::internal::GetCapturedStderr();
+    const auto* done = std::get_if<arguments_done>(&parsed);
+    ASSERT_NE(done, nullptr) << words[0];
+    EXPECT_EQ(done->exit_code, 2);
+    EXPECT_THAT(text, HasSubstr("--help"));
+  }
+}
+
 }  // namespace
 }  // namespace spillway
