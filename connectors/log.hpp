@@ -73,7 +73,7 @@ struct commit_group {
   std::vector<job_totals> totals;        ///< those this group changed, as of it
 
   [[nodiscard]] bool empty() const {
-    return shards.empty() && finished.empty() && attempts.empty();
+    return shards.empty() && finished.empty() && attempts.empty() && totals.empty();
   }
 };
 

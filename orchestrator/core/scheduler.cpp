@@ -91,7 +91,7 @@ void scheduler::decide_stop(tick_actions& actions) {
   const auto tripped =
       std::find_if(jobs_.begin(), jobs_.end(), [](const auto& job) { return job.second->tripped; });
   const bool all_tripped =
-      tripped != jobs_.end() &&
+      settings_.gives_up && tripped != jobs_.end() &&
       std::all_of(jobs_.begin(), jobs_.end(), [](const auto& job) { return job.second->tripped; });
   if (!work_left) {
     actions.stop = stop_cause::finished;

@@ -104,6 +104,7 @@ struct tick_actions {
   std::vector<send_action> sends;
   std::vector<finish_action> finishes;
   std::vector<ended_send> ended;
+  std::vector<owner_id> charged;       ///< their totals changed without any of the above
   std::vector<shard_place> load;       ///< shards to read again
   stop_cause stop = stop_cause::none;  ///< nothing is in flight any more and nothing will be sent
   std::string stop_reason;

@@ -57,6 +57,7 @@ void scheduler::put_job(job_number id, job_setup setup) {
     job->id = id;
   }
   const bool was_cancelled = job->setup.cancelled;
+  if (setup.priority != job->setup.priority) job->served = virtual_time_[setup.priority];
   job->setup = std::move(setup);
   job->setup.weight = std::max<std::int64_t>(1, job->setup.weight);
   job->setup.cancelled = job->setup.cancelled || was_cancelled;

@@ -150,7 +150,8 @@ void scheduler::retire_late(time_point now, late_call&& late, call_ended&& ended
   auto& out = ended.outcome;
   const auto charge = end_call(now, active, late.home, ended);
   const auto job = jobs_.find(active.what.job);
-  if (late.home == nullptr || job == jobs_.end() || active.settled) return;
+  if (late.home == nullptr || job == jobs_.end()) return;
+  if (active.settled) return actions.charged.push_back(late.home->owner);
   active.open = false;
   if (out.in_doubt) ++active.maybe_billed;
   if (out.counts_attempt) ++active.attempts;
@@ -187,7 +188,10 @@ void scheduler::collect(stripe& part, tick_actions& actions) {
   for (auto& finish : part.finishes) {
     auto& queue = *finish.prompt.queue;
     drop_active(finish.prompt);
-    if (finish.prompt.settled) continue;
+    if (finish.prompt.settled) {
+      actions.charged.push_back(finish.owner);
+      continue;
+    }
     const bool failed = finish.outcome.kind != outcome_kind::answered;
     const auto lane = finish.prompt.lane;
     auto& totals = lanes_[lane.value()].state->totals();

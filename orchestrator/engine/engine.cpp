@@ -158,6 +158,8 @@ time_point engine::step(time_point now, engine_events events) {
       work->group.attempts.push_back(std::move(ended));
       work->changed = true;
     }
+  for (const auto owner : actions.charged)
+    if (auto* work = find(owner)) work->changed = true;
   encode_sends(now, actions);
   write_rows(actions.finishes, now);
   for (const auto& load : actions.load)

@@ -102,6 +102,52 @@ TEST(ledger, knows_what_is_done) {
   EXPECT_EQ(l.finished(), 5);
 }
 
+TEST(ledger, forgets_its_finished_prefix_and_nothing_else) {
+  ledger l;
+  for (std::uint32_t i = 0; i < 4; ++i) l.add(shard(i, 1));
+  for (const std::uint32_t i : {0u, 1u, 3u}) l.finish(position(shard_id(i), 0));
+  l.forget_before(shard_id(1));
+  EXPECT_TRUE(l.forgotten(shard_id(0)));
+  EXPECT_FALSE(l.forgotten(shard_id(1)));
+  l.forget_before(shard_id(4));
+  EXPECT_TRUE(l.forgotten(shard_id(1)));
+  EXPECT_FALSE(l.forgotten(shard_id(2))) << "it has prompts left";
+  EXPECT_TRUE(l.done(position(shard_id(0), 0)));
+  EXPECT_TRUE(l.complete(shard_id(0)));
+  EXPECT_TRUE(l.knows(shard_id(3)));
+  EXPECT_FALSE(l.done(position(shard_id(2), 0)));
+  EXPECT_EQ(l.unfinished(), (std::vector{shard_id(2)}));
+  l.finish(position(shard_id(2), 0));
+  l.forget_before(shard_id(4));
+  l.add(shard(4, 7));
+  EXPECT_EQ(l.at(shard_id(4)).count, 7u);
+  EXPECT_EQ(l.prompts(), 11);
+  EXPECT_EQ(l.finished(), 4);
+}
+
+TEST(ledger, a_reopened_prompt_is_finished_once_more) {
+  ledger l;
+  l.add(shard(0, 2));
+  l.finish(position(shard_id(0), 1));
+  l.reopen(position(shard_id(0), 1));
+  l.reopen(position(shard_id(0), 0));
+  EXPECT_EQ(l.finished(), 0);
+  EXPECT_FALSE(l.done(position(shard_id(0), 1)));
+  l.finish(position(shard_id(0), 1));
+  EXPECT_EQ(l.finished(), 1);
+}
+
+TEST(position, keeps_partition_shard_and_index_apart) {
+  const position p(partition_id(63), shard_id(shard_count_max - 1), 511);
+  EXPECT_EQ(p.partition(), partition_id(63));
+  EXPECT_EQ(p.shard(), shard_id(shard_count_max - 1));
+  EXPECT_EQ(p.index(), 511u);
+  EXPECT_EQ(p.local(), UINT32_MAX);
+  EXPECT_EQ(position::from_value(p.value()), p);
+  EXPECT_LT(position(partition_id(0), shard_id(9), 0), position(partition_id(1), shard_id(0), 0));
+  EXPECT_EQ(position(shard_id(3), 7), position(partition_id(0), shard_id(3), 7));
+}
+
 TEST(ledger_death, a_prompt_is_finished_once_and_only_where_there_is_one) {
   ledger l;
   l.add(shard(0, 3));
@@ -174,6 +220,27 @@ TEST(end_open_sends, charges_every_open_send_its_worst_case) {
   EXPECT_EQ(totals[2].lane.totals.settled, nano_usd(30));
 
   EXPECT_TRUE(end_open_sends(records, totals).empty()) << "once";
+}
+
+TEST(end_open_sends, spares_what_a_former_owner_may_still_answer) {
+  std::vector records{attempt(0, true, 100), attempt(1, true, 30)};
+  std::vector<job_totals> totals{{{}, {"p", "a", "m", {}}}};
+  const std::vector held{records[0].where};
+  const auto changed = end_open_sends(records, totals, held);
+  ASSERT_EQ(changed.size(), 1u);
+  EXPECT_EQ(changed[0].where, records[1].where);
+  EXPECT_TRUE(records[0].in_flight);
+  EXPECT_EQ(totals[0].lane.totals.settled, nano_usd(30));
+}
+
+TEST(end_open_sends, charges_the_job_whose_send_it_was) {
+  std::vector records{attempt(0, true, 100)};
+  records[0].job = job_number(2);
+  std::vector<job_totals> totals{{job_number(1), {"p", "a", "m", {}}},
+                                 {job_number(2), {"p", "a", "m", {}}}};
+  (void)end_open_sends(records, totals);
+  EXPECT_EQ(totals[0].lane.totals.settled, nano_usd{});
+  EXPECT_EQ(totals[1].lane.totals.settled, nano_usd(100));
 }
 
 TEST(end_open_sends_death, needs_the_totals_of_every_lane) {
