@@ -66,6 +66,9 @@ class fake_broker {
   std::int64_t append(kafka::topic, kafka::record);
   /// A marker, as one of somebody else's transactions would leave it.
   void gap(kafka::topic t);
+  /// A record in a transaction that nobody ends, until `abort_hanging`.
+  void hang(kafka::topic, kafka::record);
+  void abort_hanging();
   /// What stands at and above `offset` is lost.
   void truncate(kafka::topic, std::int64_t offset);
   void flip(kafka::topic t, std::int64_t offset) { entry_at(t, offset)->what.value += "x"; }
