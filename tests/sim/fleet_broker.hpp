@@ -44,6 +44,7 @@ class timeline {
 struct broker_faults {
   double lost_request = 0, lost_reply = 0, straggler = 0;  ///< shares of produce and end requests
   double open_fault = 0, late_error = 0, refused = 0;
+  std::optional<kafka::topic> deaf;  ///< produce requests to it are lost
   bool hole = false;  ///< a partition that has not seen the newer epoch takes a straggler
   bool silent_markers = false;  ///< readers are not told that only markers were passed
   duration transaction_timeout = std::chrono::seconds(10);

@@ -53,6 +53,35 @@ TEST_F(fleet_rules, snapshots_keep_open_intents_and_unread_answers) {
   EXPECT_EQ(rows(stage)[0].where, line(2));
 }
 
+// Rule 1, too: an answer whose transaction was aborted is still needed until it is stored again.
+TEST_F(fleet_rules, a_snapshot_after_an_abort_still_leads_to_the_answer) {
+  stage.broker.faults.transaction_timeout = 300ms;
+  {
+    auto limits = patient();
+    limits.commit_after = 1s;
+    probe a(stage, "a", "", limits);
+    ASSERT_TRUE(a.ready());
+    a.answer(line(1));
+    ASSERT_TRUE(a.durable());
+    a.muted = true;  // until it is fenced
+    stage.run(400ms);
+    a.muted = false;
+    stage.broker.faults.deaf = topic::results;
+    ASSERT_TRUE(a.until([&] { return a->counters().snapshots > 0; }));
+    stage.run(100ms);
+  }
+  stage.broker.faults = {};
+  const auto all = journal(stage);
+  const auto* state = std::get_if<snapshot>(&all.back().what);
+  ASSERT_TRUE(state) << "the snapshot is the last thing that was stored";
+  EXPECT_GT(state->committed_offset, state->results_offset);
+  probe b(stage, "b");
+  ASSERT_TRUE(b.ready());
+  EXPECT_EQ(b.recovered->salvaged, 1);
+  ASSERT_TRUE(b.quiet());
+  EXPECT_EQ(rows(stage).size(), 1u);
+}
+
 // Rule 1, too: `late` is read again from the first answer that is not read back.
 TEST_F(fleet_rules, a_late_answer_survives_the_owner_that_took_it) {
   probe a(stage, "a");
@@ -68,15 +97,14 @@ TEST_F(fleet_rules, a_late_answer_survives_the_owner_that_took_it) {
   {
     auto limits = patient();
     limits.index_after = 0s;
+    stage.broker.faults.deaf = topic::results;  // what it publishes is lost with it
     probe b(stage, "b", "", limits);
     ASSERT_TRUE(b.ready());
     EXPECT_EQ(b.recovered->late, 1);
-    b.muted = true;  // its answer is never acknowledged, and lost with it
-    stage.broker.down = true;
     stage.run(100ms);
     index = b.index;
   }
-  stage.broker.down = false;
+  stage.broker.faults.deaf.reset();
   for (const auto& kept : {index, std::string()}) {
     probe c(stage, "c" + std::to_string(kept.size()), kept);
     ASSERT_TRUE(c.ready());
