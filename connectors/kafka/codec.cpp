@@ -153,7 +153,8 @@ result<local_index> decode_index(std::string_view bytes) {
   if (const auto parsed = parse(in, bytes, what); !parsed) return parsed.error();
   local_index out{in.fleet(), in.partition(), in.journal_offset(), in.journal_crc(), {}};
   pb::Snapshot state;
-  if (crc_of(in.snapshot()) != in.crc() || !state.ParseFromString(in.snapshot()) ||
+  if (in.snapshot().empty() || crc_of(in.snapshot()) != in.crc() ||
+      !state.ParseFromString(in.snapshot()) ||
       !get(state, out.state))
     return unreadable(what);
   return out;

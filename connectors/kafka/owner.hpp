@@ -126,6 +126,7 @@ class owner {
   void follow_results();
   void reread_journal();
   void reread_journal(const link_records&);
+  [[nodiscard]] bool is_ours(const result_facts&) const;
   void reread_answers();
   void reread_answers(const link_records&);
   void reread_results();
@@ -186,6 +187,7 @@ class owner {
   phase phase_ = phase::idle;
   hand_over_phase hand_over_ = hand_over_phase::none;
   bool recovered_ = false, closing_ = false, stuck_ = false, assigned_ = false;
+  bool succeeded_ = false;  ///< after we handed over somebody else published
   bool owes_late_end_ = false, late_end_sent_ = false;
   std::string message_;
   time_point now_{}, wake_ = time_never;

@@ -13,7 +13,8 @@ void owner::suspend() {
 }
 
 void owner::resume() {
-  if (hand_over_ >= hand_over_phase::leaving) return;
+  if (hand_over_ >= hand_over_phase::leaving || phase_ == phase::over) return;
+  if (succeeded_) return drop(std::string(taken_over));
   if (hand_over_ == hand_over_phase::written || hand_over_ == hand_over_phase::stored) {
     item i;
     i.resumed = true;

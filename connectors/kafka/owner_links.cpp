@@ -1,6 +1,7 @@
 // Opening a link, replacing it, and finding out what became of what the one before wrote.
 #include "connectors/kafka/codec.hpp"
 #include "connectors/kafka/owner.hpp"
+#include "connectors/kafka/wire.hpp"
 
 #include <algorithm>
 
@@ -156,6 +157,15 @@ void owner::reread_journal(const link_records& r) {
   if (r.end) reread_answers();
 }
 
+bool owner::is_ours(const result_facts& f) const {
+  const auto* a = answers_.of(f.where);
+  if (!a) return false;
+  const auto& ours = a->row.facts;
+  return ours.where == f.where && ours.kind == f.kind && ours.code == f.code &&
+         ours.charged == f.charged && ours.sends == f.sends &&
+         wire::to_ms(ours.done_at) == wire::to_ms(f.done_at);
+}
+
 /// An answer that is not ours was published, or salvaged, by somebody else, committed or not.
 void owner::reread_answers() {
   phase_ = phase::again_answers;
@@ -171,7 +181,7 @@ void owner::reread_answers(const link_records& r) {
     if (!header) continue;
     const auto facts = decode_facts(*header);
     if (!facts) return refuse(facts.error().message);
-    if (book_.wants(facts->where) && !answers_.contains(facts->where)) return drop(std::string(taken_over));
+    if (book_.wants(facts->where) && !is_ours(*facts)) return drop(std::string(taken_over));
   }
   if (r.end) reread_results();
 }

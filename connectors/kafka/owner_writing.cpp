@@ -199,12 +199,12 @@ void owner::read_back(const link_records& r) {
     if (!header) continue;
     const auto facts = decode_facts(*header);
     if (!facts) return refuse(facts.error().message);
-    const auto counted = book_.finish(*facts);
-    if (counted == book::counted::already) ++counters_.duplicates;
-    if (answers_.erase(facts->where))
-      unread_since_.reset();
-    else if (counted == book::counted::newly && hand_over_ == hand_over_phase::none)
-      return drop(std::string(taken_over));
+    if (book_.wants(facts->where) && !is_ours(*facts)) {
+      if (hand_over_ != hand_over_phase::stored) return drop(std::string(taken_over));
+      succeeded_ = true;
+    }
+    if (book_.finish(*facts) == book::counted::already) ++counters_.duplicates;
+    if (answers_.erase(facts->where)) unread_since_.reset();
     results_bytes_ += stored.what.key.size() + stored.what.value.size();
     dirty_ = index_dirty_ = true;
   }

@@ -33,6 +33,23 @@ std::int64_t fake_broker::append(topic t, kafka::record r) {
 
 void fake_broker::gap(topic t) { put(t, {0, 0, true, {}}); }
 
+void fake_broker::hang(topic t, kafka::record r) {
+  const auto number = next_transaction_++;
+  fates_[number] = fate::open;
+  touched_[number].insert(t);
+  logs_[t].open.try_emplace(number, logs_[t].next);
+  put(t, {0, number, false, std::move(r)});
+  changed();
+}
+
+void fake_broker::abort_hanging() {
+  std::vector<std::uint64_t> open;
+  for (const auto& [number, how] : fates_)
+    if (how == fate::open && number != current_) open.push_back(number);
+  for (const auto number : open) write_markers(number, fate::aborted, -1);
+  changed();
+}
+
 void fake_broker::truncate(topic t, std::int64_t offset) {
   auto& log = logs_[t];
   std::erase_if(log.entries, [&](const entry& e) { return e.offset >= offset; });

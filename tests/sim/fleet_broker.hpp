@@ -44,6 +44,7 @@ class timeline {
 struct broker_faults {
   double lost_request = 0, lost_reply = 0, straggler = 0;  ///< shares of produce and end requests
   double open_fault = 0, late_error = 0, refused = 0;
+  std::optional<kafka::topic> deaf;  ///< produce requests to it are lost
   bool hole = false;  ///< a partition that has not seen the newer epoch takes a straggler
   bool silent_markers = false;  ///< readers are not told that only markers were passed
   duration transaction_timeout = std::chrono::seconds(10);
@@ -66,6 +67,9 @@ class fake_broker {
   std::int64_t append(kafka::topic, kafka::record);
   /// A marker, as one of somebody else's transactions would leave it.
   void gap(kafka::topic t);
+  /// A record in a transaction that nobody ends, until `abort_hanging`.
+  void hang(kafka::topic, kafka::record);
+  void abort_hanging();
   /// What stands at and above `offset` is lost.
   void truncate(kafka::topic, std::int64_t offset);
   void flip(kafka::topic t, std::int64_t offset) { entry_at(t, offset)->what.value += "x"; }

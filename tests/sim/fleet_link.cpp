@@ -132,7 +132,7 @@ class fake_link final : public kafka::partition_link {
       begun_ = true;
     }
     const auto& f = broker_.faults;
-    if (broken() || broker_.chance(f.lost_request)) return give_up(false);
+    if (broken() || f.deaf == t || broker_.chance(f.lost_request)) return give_up(false);
     if (broker_.chance(f.refused)) return fail(kafka::link_fault::refused, trip());
     if (transaction_ == 0) transaction_ = broker_.begin(epoch_);
     if (transaction_ == 0) return fail(kafka::link_fault::fenced, trip());

@@ -232,9 +232,7 @@ void fleet_owner::send_more(owner_group& group) {
     p.last.at = world_.time.now();
     p.last.deadline = world_.time.now() + call_timeout;
     reserved_ += worst;
-    if (settled_ + reserved_ > world_.plan.budget && world_.plan.budget > nano_usd(0)) world_.fail("?");
     p.at = stage::intended;
-    trace("intends " + text_of(p.last.where) + " settled " + std::to_string(settled_.count()) + " reserved " + std::to_string(reserved_.count()));
     p.seq = seq_ + 1;
     p.handed = world_.time.now();
     ++under_way_;

@@ -154,12 +154,15 @@ void director::tend(member& m) {
 
 void director::tick() {
   for (auto& m : members_) tend(m);
-  if (calm_ && !holder() && !moving_)
-    for (auto& m : members_)
-      if (m.alive && !m.paused) {
-        m.hint = true;
-        break;
-      }
+  if (!calm_ || moving_) return;
+  // In the end the group makes up its mind.
+  auto* chosen = holder();
+  for (auto& m : members_) {
+    if (!m.alive || m.paused) continue;
+    if (!chosen) chosen = &m;
+    m.hint = &m == chosen;
+    if (!m.hint) lose(m, m.owner);
+  }
 }
 
 void director::kill(member& m) {
