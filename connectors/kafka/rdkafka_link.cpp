@@ -223,9 +223,20 @@ void rdkafka_link::read(const read_request& request) {
   callbacks.failed = [core = core_](link_fault fault, failure why) {
     core->fail(fault, std::move(why.message));
   };
+  check_access(request.from);
   reads_[request.id] = shared_->reader->start(
       {request.from, partition_, request.offset, request.until, request.committed, backlog_},
       std::move(callbacks));
+}
+
+/// A read of a topic that may not be read waits for ever: the library does not tell.
+void rdkafka_link::check_access(topic t) {
+  if (!checked_.insert(t).second) return;
+  shared_->run_aside([core = core_, shared = shared_, t] {
+    const auto found = shared->brokers->partitions_of(t);
+    if (!found && found.error().kind == failure_kind::usage)
+      core->fail(link_fault::refused, found.error().message);
+  });
 }
 
 void rdkafka_link::stop_reading(std::uint64_t id) {
