@@ -18,11 +18,12 @@ constexpr std::size_t told_max = 256;
 constexpr std::chrono::seconds trouble_lasts{60};
 
 /// What a configuration may replace.
-constexpr std::array<std::pair<const char*, const char*>, 15> defaults = {{
+constexpr std::array<std::pair<const char*, const char*>, 16> defaults = {{
     {"client.id", "spillway"},
     {"socket.nagle.disable", "true"},  // else an intent's ack takes 25 ms instead of 4
     {"socket.keepalive.enable", "true"},
     {"retry.backoff.ms", "5"},  // every transaction waits one out
+    {"linger.ms", "1"},
     {"reconnect.backoff.ms", "50"},
     {"reconnect.backoff.max.ms", "1000"},
     {"log.connection.close", "false"},

@@ -47,6 +47,7 @@ class secured_broker : public testing::Test {
              std::string("authorizer.class.name="
                          "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
              std::string("super.users=User:admin;User:ANONYMOUS"),
+             std::string("auto.create.topics.enable=true"),
              std::string("ssl.keystore.type=PEM"),
              "ssl.keystore.location=" + path("both.pem"),
              std::string("ssl.truststore.type=PEM"),
@@ -82,6 +83,7 @@ TEST_F(secured_broker, lets_a_whole_fleet_work) {
   const auto s = settings("admin", "admin-secret");
   const auto made = create_topics(s, {1, 1});
   ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(made->created.size(), 8u) << "looking for a topic created it";
   ASSERT_TRUE(verify_topics(s));
   auto clients = fleet_clients::connect(s);
   ASSERT_TRUE(clients) << clients.error().message;
