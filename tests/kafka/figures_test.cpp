@@ -207,5 +207,37 @@ TEST(figures, DISABLED_reading) {
   show_reading(transactional, "written in transactions");
 }
 
+TEST(figures, DISABLED_submitting) {
+  constexpr int shards = 800, partitions = 8;
+  const std::string lines(512 * 1024, 'l');
+  const auto shard = [&](int i) {
+    return placed_record{
+        topic::shards, i % partitions, {"", lines, false, {{"spillway-format", "shard/1"}}}};
+  };
+  const auto show = [&](const char* what, clock::time_point from) {
+    std::printf("%s: %.0f MB/s\n", what, shards * 0.524288 / (ms_since(from) / 1000));
+  };
+  const auto settings = fresh_fleet_with_topics(partitions);
+  auto writer = transaction_writer::open(settings, submitter_id(settings, "job"));
+  ASSERT_TRUE(writer);
+  auto from = clock::now();
+  for (int i = 0; i < shards; ++i) {
+    ASSERT_TRUE((*writer)->produce(shard(i)));
+    if (i % 128 == 127) {
+      ASSERT_TRUE((*writer)->wait_stored());
+      ASSERT_TRUE((*writer)->commit());
+    }
+  }
+  ASSERT_TRUE((*writer)->commit());
+  show("transactions of 64 MB of shards", from);
+  auto tools = log_tools::connect(settings);
+  ASSERT_TRUE(tools);
+  std::vector<placed_record> records;
+  for (int i = 0; i < shards; ++i) records.push_back(shard(i));
+  from = clock::now();
+  ASSERT_TRUE((*tools)->store(std::move(records)));
+  show("the same bytes plainly", from);
+}
+
 }  // namespace
 }  // namespace spillway::kafka
