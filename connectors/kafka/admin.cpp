@@ -69,11 +69,14 @@ admin::~admin() = default;
 
 result<std::unique_ptr<admin>> admin::make(const kafka_settings& settings) {
   std::unique_ptr<admin> out(new admin);
-  auto stable = client::make(settings, RD_KAFKA_PRODUCER, "admin", {});
+  // Consumers, because a producer that names a missing topic may make the broker create it.
+  const auto made = [&](const char* isolation) {
+    return client::make(settings, RD_KAFKA_CONSUMER, "admin",
+                        {{"allow.auto.create.topics", "false"}, {"isolation.level", isolation}});
+  };
+  auto stable = made("read_committed");
   if (!stable) return stable.error();
-  // A client asks for ends at its isolation level, whatever its type.
-  auto all =
-      client::make(settings, RD_KAFKA_PRODUCER, "admin", {{"isolation.level", "read_uncommitted"}});
+  auto all = made("read_uncommitted");
   if (!all) return all.error();
   out->stable_ = std::move(*stable);
   out->all_ = std::move(*all);

@@ -13,13 +13,17 @@ constexpr std::size_t error_text_bytes = 512;
 /// The same line of librdkafka's log is told once in this time.
 constexpr std::chrono::seconds repeat_after{30};
 constexpr std::size_t told_max = 256;
+/// librdkafka does not tell when a broker can be reached again, and repeats itself about this often
+/// when it can't.
+constexpr std::chrono::seconds trouble_lasts{60};
 
 /// What a configuration may replace.
-constexpr std::array<std::pair<const char*, const char*>, 15> defaults = {{
+constexpr std::array<std::pair<const char*, const char*>, 16> defaults = {{
     {"client.id", "spillway"},
     {"socket.nagle.disable", "true"},  // else an intent's ack takes 25 ms instead of 4
     {"socket.keepalive.enable", "true"},
     {"retry.backoff.ms", "5"},  // every transaction waits one out
+    {"linger.ms", "1"},
     {"reconnect.backoff.ms", "50"},
     {"reconnect.backoff.max.ms", "1000"},
     {"log.connection.close", "false"},
@@ -148,11 +152,11 @@ void client::on_error(int code, std::string reason) {
     return;
   }
   if (is_reachability(code) || is_access(code)) {
-    const std::lock_guard lock(mutex_);
+    const bool known = last_trouble() != RD_KAFKA_RESP_ERR_NO_ERROR;
     // What all brokers have in common says less than what one of them said.
-    const bool summary = code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
-    if (!summary || trouble_.first == RD_KAFKA_RESP_ERR_NO_ERROR)
-      trouble_ = {static_cast<rd_kafka_resp_err_t>(code), reason};
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && known) return;
+    const std::lock_guard lock(mutex_);
+    trouble_ = {static_cast<rd_kafka_resp_err_t>(code), reason, std::chrono::steady_clock::now()};
   }
   // Every client tells of every broker that is away; once is enough.
   const bool repeats = is_reachability(code);
@@ -192,16 +196,17 @@ failure client::explained(int code, std::string_view reason,
   context.instance = instance_;
   const bool silent = reason.empty() && is_reachability(code);
   if (silent || code == RD_KAFKA_RESP_ERR__TIMED_OUT) {
+    const auto known = last_trouble();
     const std::lock_guard lock(mutex_);
-    if (trouble_.first != RD_KAFKA_RESP_ERR_NO_ERROR)
-      return explain(trouble_.first, trouble_.second, context);
+    if (known != RD_KAFKA_RESP_ERR_NO_ERROR) return explain(known, trouble_.reason, context);
   }
   return explain(code, redacted(std::string(reason)), context);
 }
 
 rd_kafka_resp_err_t client::last_trouble() const {
   const std::lock_guard lock(mutex_);
-  return trouble_.first;
+  const bool old = std::chrono::steady_clock::now() - trouble_.at > trouble_lasts;
+  return old ? RD_KAFKA_RESP_ERR_NO_ERROR : trouble_.code;
 }
 
 result<void> client::reach(std::chrono::milliseconds timeout) const {

@@ -87,7 +87,12 @@ class client {
   client_callbacks callbacks_;
   rd_kafka_t* handle_ = nullptr;
   mutable std::mutex mutex_;
-  std::pair<rd_kafka_resp_err_t, std::string> trouble_{RD_KAFKA_RESP_ERR_NO_ERROR, {}};
+  struct told_error {
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    std::string reason;
+    std::chrono::steady_clock::time_point at;
+  };
+  told_error trouble_;
   std::map<topic, rdk_topic> topics_;
 };
 

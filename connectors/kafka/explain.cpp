@@ -25,7 +25,9 @@ constexpr explanation explanations[] = {
     {RD_KAFKA_RESP_ERR__TRANSPORT, storage, ambiguous,
      "no connection to a broker of {brokers}. Check that it runs and that `brokers` names it"},
     {RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, storage, ambiguous,
-     "none of {brokers} can be reached. Check that the brokers run and that `brokers` names them"},
+     "none of {brokers} can be reached. Check that the brokers run, that `brokers` names them, and "
+     "that "
+     "security.protocol is theirs"},
     {RD_KAFKA_RESP_ERR__TIMED_OUT, storage, ambiguous,
      "no answer from {brokers} in time. Check that the brokers run, that their "
      "advertised.listeners "

@@ -42,6 +42,8 @@ class plain_producer::worker {
   void send(waiting_record);
   void report(delivery_book::message&, int code, std::int64_t offset);
   void renew();
+  void retire();
+  void close();
   void give_up(const failure&);
   void wake() {
     const std::lock_guard lock(mutex_);
@@ -55,7 +57,7 @@ class plain_producer::worker {
   delivery_book book_{unique_set_prefix()};
   std::map<std::uint64_t, stored_sink> sinks_;
   std::uint64_t last_ticket_ = 0;
-  bool fatal_ = false;
+  std::optional<failure> fatal_;  ///< the client is of no use any more
   std::unique_ptr<client> kafka_;
   rdk_queue events_;
 
@@ -87,7 +89,9 @@ result<void> plain_producer::worker::make_client() {
   callbacks.delivered = [this](const rd_kafka_message_t& m) {
     report(*static_cast<delivery_book::message*>(m._private), m.err, m.offset);
   };
-  callbacks.fatal = [this](rd_kafka_resp_err_t, const std::string&) { fatal_ = true; };
+  callbacks.fatal = [this](rd_kafka_resp_err_t code, const std::string& reason) {
+    fatal_ = kafka_->explained(code, reason);
+  };
   auto made = client::make(settings_, RD_KAFKA_PRODUCER, "producer",
                            {{"enable.idempotence", "true"},
                             {"acks", "all"},
@@ -111,14 +115,13 @@ void plain_producer::worker::run() {
       waiting.swap(waiting_);
       if (closing_ && waiting.empty()) break;
     }
+    if (!kafka_ && !waiting.empty()) renew();
     for (auto& w : waiting) send(std::move(w));
-    while (rd_kafka_poll(kafka_->get(), 0) > 0) {
+    while (kafka_ && rd_kafka_poll(kafka_->get(), 0) > 0) {
     }
-    if (fatal_) renew();
+    if (fatal_) retire();
   }
-  rd_kafka_queue_cb_event_enable(events_.get(), nullptr, nullptr);
-  events_.reset();
-  kafka_.reset();
+  close();
   give_up({failure_kind::stopped, "Kafka: the producer was closed before the record was stored."});
 }
 
@@ -154,16 +157,26 @@ void plain_producer::worker::report(delivery_book::message& m, int code, std::in
   }
 }
 
-/// After a fatal error (a sequence the broker does not accept, say) a client is of no use any more;
-/// what it still held may be stored or not.
-void plain_producer::worker::renew() {
-  spdlog::warn("Kafka: the producer is replaced after an error that it can't go on from.");
+/// After a fatal error (a sequence the broker does not accept, a missing permission) what the
+/// client still held may be stored or not. Another one is made when there is something to store
+/// again.
+void plain_producer::worker::retire() {
+  close();
+  auto why = std::move(*fatal_);
+  fatal_.reset();
+  spdlog::debug("kafka producer retired: {}", why.message);
+  if (why.kind != failure_kind::usage) why.kind = failure_kind::stopped;
+  give_up(why);
+}
+
+void plain_producer::worker::close() {
+  if (!kafka_) return;
   rd_kafka_queue_cb_event_enable(events_.get(), nullptr, nullptr);
   events_.reset();
   kafka_.reset();
-  give_up(
-      {failure_kind::stopped, "Kafka: the producer had to be replaced; the record may be stored."});
-  fatal_ = false;
+}
+
+void plain_producer::worker::renew() {
   const auto made = make_client();
   ensure(made.has_value(), "settings that worked once work again");
 }

@@ -44,6 +44,10 @@ class rdkafka_link::core {
     wake_.notify_one();
   }
 
+  bool stopping() {
+    const std::lock_guard lock(mutex_);
+    return stopping_;
+  }
   [[nodiscard]] bool ended() const { return ended_; }
 
   /// No event is delivered any more once it has returned.
@@ -78,11 +82,6 @@ class rdkafka_link::core {
   void carry_out(open_order&);
   void carry_out(produce_order&);
   void carry_out(commit_order&);
-  bool stopping() {
-    const std::lock_guard lock(mutex_);
-    return stopping_;
-  }
-
   const std::shared_ptr<const shared_clients> shared_;
   const std::int32_t partition_;
 
@@ -223,9 +222,21 @@ void rdkafka_link::read(const read_request& request) {
   callbacks.failed = [core = core_](link_fault fault, failure why) {
     core->fail(fault, std::move(why.message));
   };
+  check_access(request.from);
   reads_[request.id] = shared_->reader->start(
       {request.from, partition_, request.offset, request.until, request.committed, backlog_},
       std::move(callbacks));
+}
+
+/// A read of a topic that may not be read waits for ever: the library does not tell.
+void rdkafka_link::check_access(topic t) {
+  if (!checked_.insert(t).second) return;
+  shared_->run_aside([core = core_, shared = shared_, t] {
+    if (core->stopping()) return;
+    const auto found = shared->brokers->partitions_of(t);
+    if (!found && found.error().kind == failure_kind::usage)
+      core->fail(link_fault::refused, found.error().message);
+  });
 }
 
 void rdkafka_link::stop_reading(std::uint64_t id) {
@@ -237,6 +248,7 @@ void rdkafka_link::stop_reading(std::uint64_t id) {
 
 void rdkafka_link::ask_offsets(topic of) {
   shared_->run_aside([core = core_, shared = shared_, partition = partition_, of] {
+    if (core->stopping()) return;
     const auto found = shared->brokers->offsets(of, partition);
     if (found)
       core->tell(link_offsets{of, found->first, found->last_stable, found->high_watermark});

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <thread>
 
 namespace spillway::kafka {
@@ -49,11 +50,14 @@ class rdkafka_link final : public partition_link {
  private:
   class core;  ///< what goes on behind the destructor: the producer, its thread
 
+  void check_access(topic);
+
   std::shared_ptr<const shared_clients> shared_;
   std::shared_ptr<read_backlog> backlog_;
   std::int32_t partition_;
   std::shared_ptr<core> core_;
   std::thread thread_;
+  std::set<topic> checked_;
   std::map<std::uint64_t, std::uint64_t> reads_;  ///< ids of the owner's reads -> the reader's
 };
 

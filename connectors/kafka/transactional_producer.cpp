@@ -46,7 +46,6 @@ result<std::unique_ptr<transactional_producer>> transactional_producer::make(
   auto made = client::make(settings, RD_KAFKA_PRODUCER, "owner " + id,
                            {{"transactional.id", id},
                             {"acks", "all"},
-                            {"linger.ms", "1"},
                             {"message.max.bytes", std::to_string(record_bytes_max)}},
                            std::move(callbacks));
   if (!made) return made.error();

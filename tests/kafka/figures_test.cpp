@@ -112,6 +112,19 @@ TEST(figures, DISABLED_links) {
   std::printf("open alone: p50 %.0f ms; 12 at once: %.0f ms in all\n", percentile(open, 0.5),
               ms_since(from));
 
+  std::vector<double> take_over;
+  for (int p = 4; p < 10; ++p) {
+    (*links[p])->produce(0, {journal_of("open")});
+    links[p]->wait<link_acked>();
+    timed_link successor(**clients, p);
+    from = clock::now();
+    successor->open();
+    successor.wait<link_opened>();
+    take_over.push_back(ms_since(from));
+  }
+  std::printf("open over a predecessor's open transaction: p50 %.0f max %.0f ms\n",
+              percentile(take_over, 0.5), percentile(take_over, 1));
+
   auto& link = *links[0];
   std::vector<double> ack, commit;
   for (int i = 0; i < 200; ++i) {
@@ -131,7 +144,7 @@ TEST(figures, DISABLED_links) {
   std::printf("threads: %.1f a link (of which 1 ours)\n",
               static_cast<double>(threads() - threads_before) / count);
 
-  for (const int n : {1, 8}) {
+  for (const int n : {1, 4}) {  // links 4 to 9 are fenced
     std::vector<std::thread> workers;
     std::atomic<int> done = 0;
     from = clock::now();
@@ -192,6 +205,38 @@ TEST(figures, DISABLED_reading) {
     write_transactions(link, total);
   }
   show_reading(transactional, "written in transactions");
+}
+
+TEST(figures, DISABLED_submitting) {
+  constexpr int shards = 800, partitions = 8;
+  const std::string lines(512 * 1024, 'l');
+  const auto shard = [&](int i) {
+    return placed_record{
+        topic::shards, i % partitions, {"", lines, false, {{"spillway-format", "shard/1"}}}};
+  };
+  const auto show = [&](const char* what, clock::time_point from) {
+    std::printf("%s: %.0f MB/s\n", what, shards * 0.524288 / (ms_since(from) / 1000));
+  };
+  const auto settings = fresh_fleet_with_topics(partitions);
+  auto writer = transaction_writer::open(settings, submitter_id(settings, "job"));
+  ASSERT_TRUE(writer);
+  auto from = clock::now();
+  for (int i = 0; i < shards; ++i) {
+    ASSERT_TRUE((*writer)->produce(shard(i)));
+    if (i % 128 == 127) {
+      ASSERT_TRUE((*writer)->wait_stored());
+      ASSERT_TRUE((*writer)->commit());
+    }
+  }
+  ASSERT_TRUE((*writer)->commit());
+  show("transactions of 64 MB of shards", from);
+  auto tools = log_tools::connect(settings);
+  ASSERT_TRUE(tools);
+  std::vector<placed_record> records;
+  for (int i = 0; i < shards; ++i) records.push_back(shard(i));
+  from = clock::now();
+  ASSERT_TRUE((*tools)->store(std::move(records)));
+  show("the same bytes plainly", from);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // What a link tells when the broker is killed, stopped, slow to answer, or refuses.
+#include "connectors/kafka/admin.hpp"
 #include "connectors/kafka/fleet_clients.hpp"
+#include "connectors/kafka/topics.hpp"
 #include "tests/kafka/broker.hpp"
 #include "tests/support/link_contract_records.hpp"
 #include "tests/support/link_world.hpp"
@@ -121,6 +123,25 @@ TEST_F(link_fault_test, missing_topics_are_refused_with_the_remedy) {
   const auto unread = reading.next<link_failed>();
   ASSERT_TRUE(unread);
   EXPECT_EQ(unread->fault, link_fault::refused) << unread->message;
+}
+
+TEST_F(link_fault_test, a_topic_that_takes_less_gets_smaller_chunks) {
+  auto s = fresh_fleet();
+  auto brokers = admin::make(s);
+  ASSERT_TRUE(brokers);
+  ASSERT_TRUE((*brokers)->create({topic::results, 2, 1, {{"max.message.bytes", "50000"}}}));
+  ASSERT_TRUE(create_topics(s, {2, 1}));
+  connect(std::move(s));
+  told_link link(*world);
+  ASSERT_TRUE(link.open());
+  const std::string value(300'000, 'x');
+  ASSERT_EQ(link.produce(1, {result_of("large", value)}).size(), 1u);
+  ASSERT_TRUE(link.commit());
+  const auto end = link.settled(topic::results).last_stable;
+  EXPECT_GE(end, 7);
+  const auto read = link.read_all({1, topic::results, 0, end, true});
+  ASSERT_EQ(read.size(), 1u);
+  EXPECT_TRUE(read[0].what.value == value);
 }
 
 TEST_F(link_fault_test, an_offset_behind_the_end_of_the_log_is_a_fault) {
