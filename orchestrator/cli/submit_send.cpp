@@ -14,9 +14,11 @@ using kafka::topic;
 namespace {
 
 constexpr std::size_t shards_a_batch = 8;
-constexpr std::uint64_t transaction_bytes_max = 32u << 20;
-// Readers of other jobs wait for the end of an open transaction.
-constexpr std::chrono::seconds transaction_time_max{1};
+// Readers of other jobs wait for the end of an open transaction: its size follows the broker's
+// pace.
+constexpr std::uint64_t transaction_bytes_first = 8u << 20, transaction_bytes_min = 1u << 20,
+                        transaction_bytes_max = 32u << 20;
+constexpr std::chrono::milliseconds transaction_time_wanted{500}, transaction_time_max{1000};
 
 struct packed_shard {
   std::uint64_t number = 0;
@@ -65,9 +67,10 @@ class sender {
           !ok)
         return ok.error();
       const bool late = std::chrono::steady_clock::now() - opened_at_ >= transaction_time_max;
-      if (open_bytes_ < transaction_bytes_max && !late) continue;
+      if (open_bytes_ < transaction_bytes_ && !late) continue;
       if (auto ok = settle(); !ok) return ok;
       if (auto ok = commit(kafka::record_of(written_)); !ok) return ok;
+      follow_pace();
     }
     return {};
   }
@@ -128,12 +131,21 @@ class sender {
     return writer_.commit();
   }
 
+  void follow_pace() {
+    const auto took = std::chrono::steady_clock::now() - opened_at_;
+    if (took < transaction_time_wanted)
+      transaction_bytes_ = std::min(transaction_bytes_ * 2, transaction_bytes_max);
+    else if (took > transaction_time_max)
+      transaction_bytes_ = std::max(transaction_bytes_ / 2, transaction_bytes_min);
+  }
+
   kafka::transaction_writer& writer_;
   const send_request& request_;
   kafka::submission_record written_;
   std::vector<input_reader> readers_;
   std::vector<open_shard> open_;  ///< produced, not yet known to be stored
   std::uint64_t open_bytes_ = 0;
+  std::uint64_t transaction_bytes_ = transaction_bytes_first;
   std::chrono::steady_clock::time_point opened_at_;
 };
 
