@@ -42,6 +42,12 @@ class sender {
     return {};
   }
 
+  /// An owner that sees a shard must find its submission on `jobs`, whichever topic it reads first.
+  result<void> announce() {
+    if (written_.shards > 0) return {};
+    return commit(kafka::record_of(written_));
+  }
+
   /// Each task has a reader of its own.
   packed_batch pack(std::uint64_t first, std::size_t slot_count, parallel_runner& runner,
                     const std::function<void()>& meanwhile) {
@@ -116,7 +122,7 @@ class sender {
     if (open_.empty()) return {};
     const auto offsets = writer_.wait_stored();
     if (!offsets) return offsets.error();
-    // The word of the transaction before comes first.
+    // Words of the transactions before come first.
     ensure(offsets->size() >= open_.size(), "every shard has an offset");
     const auto first = offsets->size() - open_.size();
     for (std::size_t i = 0; i < open_.size(); ++i)
@@ -158,6 +164,7 @@ result<void> send_submission(kafka::transaction_writer& writer, const send_reque
   std::uint64_t next = written.shards;
   sender out(writer, request, std::move(written));
   if (auto ok = out.open_inputs(); !ok) return ok;
+  if (auto ok = out.announce(); !ok) return ok;
   packed_batch ready;
   while (next < total || !ready.empty()) {
     if (stop.load() > 0) {

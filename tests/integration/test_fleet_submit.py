@@ -50,6 +50,14 @@ class Submitting(FleetCase):
         status = json.loads(self.fleet_command("status", "night", "--json", expect=STOPPED).out)
         self.assertEqual((status["state"], status["prompts"]), ("active", 2700))
 
+    def test_the_submission_is_announced_before_its_first_shard(self):
+        write_prompts(self.input, 3)
+        self.submit()
+        first = self.consume("jobs")[0]
+        self.assertEqual(first.key(), b"submission/night")
+        self.assertNotIn(6, wire.parse(first.value()), "prompts written so far")
+        self.assertLessEqual(first.timestamp()[1], self.consume("shards")[0].timestamp()[1])
+
     def test_again_is_complete_and_other_content_is_refused(self):
         write_prompts(self.input, 600)
         self.submit()
@@ -102,9 +110,12 @@ class Submitting(FleetCase):
                            '"body":{"model":"m","input":"%s"}}\n' % (i, pad))
         follower = self.follower("jobs")
         process = self.start(["submit", self.input, "--job", "night", "-c", self.config, "--json"])
-        message = follower.poll(60)
+        written = 0
+        while not written:
+            message = follower.poll(60)
+            self.assertEqual(message and message.key(), b"submission/night", process.err)
+            written = wire.parse(message.value()).get(6, [0])[0]
         process.signal(number)
-        self.assertEqual(message and message.key(), b"submission/night", "a part is committed")
         return process.wait()
 
     def check_half(self):
