@@ -13,13 +13,6 @@
 #include <string_view>
 #include <vector>
 
-namespace spillway {
-
-/// Process-local number of a job; never reused.
-using job_number = strong_id<struct job_tag, std::uint32_t>;
-
-}  // namespace spillway
-
 namespace spillway::kafka {
 
 enum class job_phase {

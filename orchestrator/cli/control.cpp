@@ -60,8 +60,8 @@ kafka::placed_record placed(const kafka::command_record& command) {
 
 /// Before its manifest a job is nothing but a submission: whoever writes it is fenced, and it is
 /// marked as given up.
-result<void> abandon(fleet_access& fleet, const std::string& name) {
-  auto writer = kafka::transaction_writer::open(fleet.settings, submitter_id(fleet.settings, name));
+result<void> abandon(fleet_access& fleet, const std::string& name, const stop_flag& stop) {
+  auto writer = open_submitter(fleet, name, stop);
   if (!writer) return writer.error();
   auto jobs = read_jobs(fleet);
   if (!jobs) return jobs.error();
@@ -77,9 +77,9 @@ result<void> abandon(fleet_access& fleet, const std::string& name) {
   return (*writer)->commit();
 }
 
-result<void> send(fleet_access& fleet, const kafka::job_entry& job,
-                  const control_options& options) {
-  if (job.state == job_phase::submitting) return abandon(fleet, job.name);
+result<void> send(fleet_access& fleet, const kafka::job_entry& job, const control_options& options,
+                  const stop_flag& stop) {
+  if (job.state == job_phase::submitting) return abandon(fleet, job.name, stop);
   std::vector<kafka::placed_record> records;
   if (options.kind == command_kind::cancel && job.takes_records()) {
     auto close = close_command(fleet, job.name);
@@ -138,7 +138,7 @@ void tell_command(const std::string& job, command_kind kind, const std::string& 
   print("Job " + job + " " + (done ? std::string(past_tense(kind)) : nothing_to_do) + ".\n");
 }
 
-int run_control(const control_options& options) {
+int run_control(const control_options& options, const stop_flag& stop) {
   auto fleet = open_fleet(options.config);
   if (!fleet) return report(fleet.error());
   auto jobs = read_jobs(*fleet);
@@ -148,7 +148,7 @@ int run_control(const control_options& options) {
   const auto [nothing_to_do, refusal] = judge(**job, options.kind);
   if (!refusal.empty()) return report({failure_kind::usage, refusal});
   if (nothing_to_do.empty())
-    if (auto ok = send(*fleet, **job, options); !ok) return report(ok.error());
+    if (auto ok = send(*fleet, **job, options, stop); !ok) return report(ok.error());
   tell_command(options.job, options.kind, nothing_to_do, options.json);
   return 0;
 }

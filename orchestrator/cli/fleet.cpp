@@ -3,6 +3,8 @@
 #include "connectors/kafka/fleet_codec_jobs.hpp"
 #include "orchestrator/cli/logging.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <random>
@@ -12,6 +14,9 @@ namespace spillway {
 using kafka::topic;
 
 namespace {
+
+constexpr std::chrono::seconds settle_time_max{90};
+constexpr std::chrono::milliseconds settle_period{20};
 
 failure usage(std::string message) { return {failure_kind::usage, std::move(message)}; }
 
@@ -33,6 +38,37 @@ result<void> check_identity(fleet_access& fleet) {
                std::to_string(recorded) +
                "; partitions can't be added to a fleet: restore the topic, or make a new fleet "
                "under another name");
+}
+
+/// A killed submitter's transaction holds up every reader until the broker gives up on it.
+kafka::kafka_settings with_short_transactions(kafka::kafka_settings settings) {
+  auto& properties = settings.properties;
+  // librdkafka wants its other time-outs below this one.
+  for (const char* other :
+       {"transaction.timeout.ms", "message.timeout.ms", "delivery.timeout.ms", "socket.timeout.ms"})
+    if (properties.contains(other)) return settings;
+  properties["transaction.timeout.ms"] = "20000";
+  return settings;
+}
+
+/// What others have open ends by itself. Without waiting for it, what was committed after it began
+/// would not be seen.
+result<void> wait_until_settled(fleet_access& fleet, const stop_flag& stop) {
+  const auto at_first = fleet.tools->offsets(topic::jobs);
+  if (!at_first) return at_first.error();
+  const auto give_up = std::chrono::steady_clock::now() + settle_time_max;
+  for (;;) {
+    const auto now = fleet.tools->offsets(topic::jobs);
+    if (!now) return now.error();
+    if (now->at(0).last_stable >= at_first->at(0).high_watermark) return {};
+    if (stop.load() > 0) return failure{failure_kind::stopped, "stopped; nothing was written"};
+    if (std::chrono::steady_clock::now() > give_up) {
+      return failure{failure_kind::storage,
+                     "a transaction on topic " + topic_name(fleet.settings, topic::jobs) +
+                         " hangs; look for it with kafka-transactions.sh find-hanging"};
+    }
+    ::usleep(static_cast<useconds_t>(std::chrono::microseconds(settle_period).count()));
+  }
 }
 
 }  // namespace
@@ -78,6 +114,16 @@ result<fleet_access> open_fleet(const std::string& config_path) {
   fleet.partitions = static_cast<std::uint32_t>(*partitions);
   if (auto ok = check_identity(fleet); !ok) return ok.error();
   return fleet;
+}
+
+result<std::unique_ptr<kafka::transaction_writer>> open_submitter(fleet_access& fleet,
+                                                                  const std::string& job,
+                                                                  const stop_flag& stop) {
+  auto writer = kafka::transaction_writer::open(with_short_transactions(fleet.settings),
+                                                submitter_id(fleet.settings, job));
+  if (!writer) return writer;
+  if (auto ok = wait_until_settled(fleet, stop); !ok) return ok.error();
+  return writer;
 }
 
 result<kafka::job_table> read_jobs(fleet_access& fleet) {

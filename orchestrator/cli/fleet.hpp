@@ -5,6 +5,7 @@
 #include "connectors/kafka/log_tools.hpp"
 #include "connectors/kafka/settings.hpp"
 #include "orchestrator/cli/config.hpp"
+#include "orchestrator/engine/stop_flag.hpp"
 
 #include <memory>
 #include <string>
@@ -30,6 +31,11 @@ struct fleet_access {
 [[nodiscard]] result<kafka::progress_table> read_progress(fleet_access&);
 /// Reads on where the table ends.
 [[nodiscard]] result<void> read_on(fleet_access&, kafka::job_table&);
+
+/// The one who may write this job's submission: whoever was before is fenced, and everything they
+/// committed can be read. Nobody else makes a job of that name meanwhile.
+[[nodiscard]] result<std::unique_ptr<kafka::transaction_writer>> open_submitter(
+    fleet_access&, const std::string& job, const stop_flag&);
 
 /// The job, or a usage failure that names those there are.
 [[nodiscard]] result<const kafka::job_entry*> find_job(const kafka::job_table&,

@@ -101,11 +101,11 @@ struct serve_options {
 
 [[nodiscard]] int run_topics(const topics_options&);
 [[nodiscard]] int run_submit(const submit_options&, const stop_flag&);
-[[nodiscard]] int run_jobs(const jobs_options&);
+[[nodiscard]] int run_jobs(const jobs_options&, const stop_flag&);
 [[nodiscard]] int run_fleet_status(const status_options&, const stop_flag&);
 [[nodiscard]] int run_results(const results_options&, const stop_flag&);
 [[nodiscard]] int run_errors(const errors_options&, const stop_flag&);
-[[nodiscard]] int run_control(const control_options&);
+[[nodiscard]] int run_control(const control_options&, const stop_flag&);
 [[nodiscard]] int run_dead(const dead_options&);
 [[nodiscard]] int run_serve(const serve_options&, const stop_flag&);
 

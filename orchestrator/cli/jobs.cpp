@@ -22,10 +22,8 @@ int list(fleet_access& fleet, const kafka::job_table& jobs, bool json) {
   return 0;
 }
 
-int open(fleet_access& fleet, const jobs_options& options) {
-  // The id of its submissions: whoever else makes this job at the same time is fenced.
-  auto writer =
-      kafka::transaction_writer::open(fleet.settings, submitter_id(fleet.settings, options.job));
+int open(fleet_access& fleet, const jobs_options& options, const stop_flag& stop) {
+  auto writer = open_submitter(fleet, options.job, stop);
   if (!writer) return report(writer.error());
   auto jobs = read_jobs(fleet);
   if (!jobs) return report(jobs.error());
@@ -93,10 +91,10 @@ job_policy policy_of(const job_flags& flags, const fleet_config& config, time_po
   return out;
 }
 
-int run_jobs(const jobs_options& options) {
+int run_jobs(const jobs_options& options, const stop_flag& stop) {
   auto fleet = open_fleet(options.config);
   if (!fleet) return report(fleet.error());
-  if (options.action == jobs_options::what::open) return open(*fleet, options);
+  if (options.action == jobs_options::what::open) return open(*fleet, options, stop);
   const auto jobs = read_jobs(*fleet);
   if (!jobs) return report(jobs.error());
   if (options.action == jobs_options::what::close) return close(*fleet, *jobs, options);
@@ -108,10 +106,10 @@ int run_fleet_command(const fleet_command& command, const stop_flag& stop) {
     const stop_flag& stop;
     int operator()(const topics_options& o) const { return run_topics(o); }
     int operator()(const submit_options& o) const { return run_submit(o, stop); }
-    int operator()(const jobs_options& o) const { return run_jobs(o); }
+    int operator()(const jobs_options& o) const { return run_jobs(o, stop); }
     int operator()(const results_options& o) const { return run_results(o, stop); }
     int operator()(const errors_options& o) const { return run_errors(o, stop); }
-    int operator()(const control_options& o) const { return run_control(o); }
+    int operator()(const control_options& o) const { return run_control(o, stop); }
     int operator()(const dead_options& o) const { return run_dead(o); }
     int operator()(const serve_options& o) const { return run_serve(o, stop); }
   };

@@ -20,8 +20,6 @@ namespace spillway {
 
 namespace {
 
-constexpr std::chrono::seconds settle_time_max{60};
-constexpr std::chrono::milliseconds settle_period{20};
 constexpr std::int64_t other_fds = 64;
 constexpr std::int64_t readers_a_file = 10;
 
@@ -58,26 +56,6 @@ class submit_view {
   line_view line_;
   std::chrono::steady_clock::time_point next_event_{};
 };
-
-/// What earlier producers had open ends by itself; without that, what they committed later than it
-/// began would not be seen.
-result<void> wait_until_settled(fleet_access& fleet, const stop_flag& stop) {
-  const auto at_first = fleet.tools->offsets(kafka::topic::jobs);
-  if (!at_first) return at_first.error();
-  const auto give_up = std::chrono::steady_clock::now() + settle_time_max;
-  for (;;) {
-    const auto now = fleet.tools->offsets(kafka::topic::jobs);
-    if (!now) return now.error();
-    if (now->at(0).last_stable >= at_first->at(0).high_watermark) return {};
-    if (stop.load() > 0) return failure{failure_kind::stopped, "stopped; nothing was submitted"};
-    if (std::chrono::steady_clock::now() > give_up) {
-      return failure{failure_kind::storage,
-                     "a transaction on topic " + topic_name(fleet.settings, kafka::topic::jobs) +
-                         " hangs; look for it with kafka-transactions.sh find-hanging"};
-    }
-    ::usleep(static_cast<useconds_t>(std::chrono::microseconds(settle_period).count()));
-  }
-}
 
 std::string models_warning(const fleet_config& config, const scanned_content& scanned) {
   if (config.pools.empty()) return {};
@@ -118,11 +96,8 @@ result<submitted> submit(const submit_options& options, const stop_flag& stop, s
     view.finish();
     std::fwrite(warning.data(), 1, warning.size(), stderr);
   }
-  // Whoever was submitting this job is fenced before its traces are read.
-  auto writer =
-      kafka::transaction_writer::open(fleet->settings, submitter_id(fleet->settings, options.job));
+  auto writer = open_submitter(*fleet, options.job, stop);
   if (!writer) return writer.error();
-  if (auto ok = wait_until_settled(*fleet, stop); !ok) return ok.error();
   auto jobs = read_jobs(*fleet);
   if (!jobs) return jobs.error();
   const auto& content = scanned->content;

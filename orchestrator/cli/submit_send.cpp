@@ -14,9 +14,11 @@ using kafka::topic;
 namespace {
 
 constexpr std::size_t shards_a_batch = 8;
-constexpr std::uint64_t transaction_bytes_max = 32u << 20;
-// Readers of other jobs wait for the end of an open transaction.
-constexpr std::chrono::seconds transaction_time_max{1};
+// Readers of other jobs wait for the end of an open transaction: its size follows the broker's
+// pace.
+constexpr std::uint64_t transaction_bytes_first = 8u << 20, transaction_bytes_min = 1u << 20,
+                        transaction_bytes_max = 32u << 20;
+constexpr std::chrono::milliseconds transaction_time_wanted{500}, transaction_time_max{1000};
 
 struct packed_shard {
   std::uint64_t number = 0;
@@ -38,6 +40,12 @@ class sender {
       readers_.push_back(*std::move(reader));
     }
     return {};
+  }
+
+  /// An owner that sees a shard must find its submission on `jobs`, whichever topic it reads first.
+  result<void> announce() {
+    if (written_.shards > 0) return {};
+    return commit(kafka::record_of(written_));
   }
 
   /// Each task has a reader of its own.
@@ -65,9 +73,10 @@ class sender {
           !ok)
         return ok.error();
       const bool late = std::chrono::steady_clock::now() - opened_at_ >= transaction_time_max;
-      if (open_bytes_ < transaction_bytes_max && !late) continue;
+      if (open_bytes_ < transaction_bytes_ && !late) continue;
       if (auto ok = settle(); !ok) return ok;
       if (auto ok = commit(kafka::record_of(written_)); !ok) return ok;
+      follow_pace();
     }
     return {};
   }
@@ -113,7 +122,7 @@ class sender {
     if (open_.empty()) return {};
     const auto offsets = writer_.wait_stored();
     if (!offsets) return offsets.error();
-    // The word of the transaction before comes first.
+    // Words of the transactions before come first.
     ensure(offsets->size() >= open_.size(), "every shard has an offset");
     const auto first = offsets->size() - open_.size();
     for (std::size_t i = 0; i < open_.size(); ++i)
@@ -128,12 +137,21 @@ class sender {
     return writer_.commit();
   }
 
+  void follow_pace() {
+    const auto took = std::chrono::steady_clock::now() - opened_at_;
+    if (took < transaction_time_wanted)
+      transaction_bytes_ = std::min(transaction_bytes_ * 2, transaction_bytes_max);
+    else if (took > transaction_time_max)
+      transaction_bytes_ = std::max(transaction_bytes_ / 2, transaction_bytes_min);
+  }
+
   kafka::transaction_writer& writer_;
   const send_request& request_;
   kafka::submission_record written_;
   std::vector<input_reader> readers_;
   std::vector<open_shard> open_;  ///< produced, not yet known to be stored
   std::uint64_t open_bytes_ = 0;
+  std::uint64_t transaction_bytes_ = transaction_bytes_first;
   std::chrono::steady_clock::time_point opened_at_;
 };
 
@@ -146,6 +164,7 @@ result<void> send_submission(kafka::transaction_writer& writer, const send_reque
   std::uint64_t next = written.shards;
   sender out(writer, request, std::move(written));
   if (auto ok = out.open_inputs(); !ok) return ok;
+  if (auto ok = out.announce(); !ok) return ok;
   packed_batch ready;
   while (next < total || !ready.empty()) {
     if (stop.load() > 0) {

@@ -4,6 +4,7 @@ import importlib
 import json
 import pathlib
 import sys
+import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
@@ -18,13 +19,20 @@ PARTITIONS = 3
 class FleetCase(Case):
     """A test with a fleet of its own on the file's broker."""
 
+    properties = {}  # of the broker
+    environment = {}  # of the commands
+    _brokers = {}
+
     @classmethod
     def setUpClass(cls):
         cls.kafka = foreign_client.load()
         importlib.import_module("confluent_kafka.admin")
-        cls.broker = Broker()
-        cls.addClassCleanup(cls.broker.close)
-        cls.broker.start()
+        wanted = tuple(sorted(cls.properties.items()))
+        if wanted not in FleetCase._brokers:
+            broker = Broker(properties=cls.properties)
+            unittest.addModuleCleanup(broker.close)
+            FleetCase._brokers[wanted] = broker.start()
+        cls.broker = FleetCase._brokers[wanted]
 
     def setUp(self):
         super().setUp()
@@ -39,7 +47,8 @@ class FleetCase(Case):
         self.config.write_text(json.dumps({"kafka": section}))
 
     def fleet_command(self, *arguments, expect=None, seconds=60):
-        return self.command(*arguments, "-c", self.config, expect=expect, seconds=seconds)
+        return self.command(*arguments, "-c", self.config, expect=expect, seconds=seconds,
+                            env=self.environment)
 
     def topic(self, name):
         return f"{self.fleet}.{name}"

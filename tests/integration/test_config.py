@@ -73,7 +73,7 @@ PROBLEMS = [
     ("order: cost", "max_error_rate: 20%", "13: ", ["max_error_rate"]),
     ("order: cost", "order: cost\n  order: cost", "14: ", ["order"]),
     ("job:", "jobs:", "12: ", ["jobs"]),
-    ("job:\n  order: cost", "kafka:\n  brokers: []", "12: ", ["kafka"]),
+    ("job:\n  order: cost", "kafka:\n  brokers: []", "13: ", ["kafka.brokers"]),
     ("rpm: 600", "rpm: [", "", ["pools.yaml:"]),
     ("job:", "\tjob:", "12: ", []),
 ]

@@ -1,9 +1,9 @@
-"""Every command of a fleet against a real broker, with clients that were not written here."""
+"""Topics, open jobs, control, dead letters and a broker that is not as it should be, with clients
+that were not written here."""
 
 import json
 import os
 import shutil
-import signal
 import subprocess
 import unittest
 
@@ -15,7 +15,6 @@ from support import (
     STORAGE,
     USAGE,
     prompt,
-    read_rows,
     refused_port,
     wait_until,
     write_prompts,
@@ -87,132 +86,41 @@ class Broken(FleetCase):
         self.assertIn("no.such.property", self.fleet_command("jobs", expect=USAGE).err)
 
 
-class Submitting(FleetCase):
-    def setUp(self):
-        super().setUp()
-        self.input = self.folder / "in.jsonl"
+class Access(FleetCase):
+    """A broker that asks who you are."""
 
-    def submit(self, *flags, job="night", expect=OK, inputs=None):
-        return self.fleet_command("submit", *(inputs or [self.input]), "--job", job, *flags,
-                                  expect=expect)
+    properties = {
+        "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "sasl.enabled.mechanisms": "PLAIN",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "listener.name.client.plain.sasl.jaas.config":
+            "org.apache.kafka.common.security.plain.PlainLoginModule required "
+            'username="broker" password="b" user_broker="b" user_alice="right" user_bob="bob";',
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:broker;User:alice;User:ANONYMOUS",
+    }
 
-    def manifest(self, job="night"):
-        return self.jobs_records()[f"job/{job}"]
+    def configure(self, user="alice", password="right", **kafka):
+        self.environment = {"KAFKA_PASSWORD": password}
+        super().configure(properties={
+            "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
+            "sasl.username": user, "sasl.password": "env:KAFKA_PASSWORD"}, **kafka)
 
-    def test_every_line_arrives_once_and_the_manifest_counts_them(self):
-        write_prompts(self.input, 2000)
-        other = self.folder / "more.jsonl"
-        write_prompts(other, 700, prefix="q")
-        text = other.read_bytes()
-        other.write_bytes(text[:-1])  # no line feed at the end
-        summary = self.submit("--json", "--weight", "3", "--budget", "2.5", "--tenant", "t",
-                              "--lanes", "a,b/c", "--residency", "eu", "--deadline", "1h",
-                              inputs=[self.input, other]).summary()
-        self.assertEqual((summary["prompts"], summary["result"]), (2700, "submitted"))
-        lines = self.shard_lines(summary["submission"])
-        expected = (self.input.read_bytes() + text).splitlines(keepends=True)
-        self.assertEqual(sorted(lines), sorted(expected))
-        manifest = self.manifest()
-        self.assertEqual(manifest[7], [2700])
-        self.assertEqual(manifest[10], [str(self.input).encode(), str(other).encode()])
-        counts = [wire.parse(p) for p in manifest[9]]
-        self.assertEqual(sum(c[3][0] for c in counts), 2700)
-        policy = wire.parse(manifest[4][0])
-        self.assertEqual((policy[1], policy[2], policy[13]), ([b"t"], [3], [b"a", b"b/c"]))
-        self.assertEqual((policy[7], policy[6]), ([2_500_000_000], [b"eu"]))
-        status = json.loads(self.fleet_command("status", "night", "--json", expect=STOPPED).out)
-        self.assertEqual((status["state"], status["prompts"]), ("active", 2700))
-
-    def test_again_is_complete_and_other_content_is_refused(self):
-        write_prompts(self.input, 600)
-        self.submit()
-        before = len(self.consume("shards"))
-        self.assertIn("complete already", self.submit().out)
-        self.assertEqual(self.submit("--json").summary()["result"], "already_complete")
-        write_prompts(self.input, 601)
-        self.assertIn("under another name", self.submit(expect=USAGE).err)
-        self.assertEqual(len(self.consume("shards")), before)
-
-    def test_bad_lines_are_listed_and_nothing_is_submitted(self):
-        write_prompts(self.input, 600)
-        with open(self.input, "a", encoding="utf-8") as file:
-            file.write("broken\n" + json.dumps(prompt("p-3")) + "\n")
-        process = self.submit(expect=USAGE)
-        self.assertIn("in.jsonl:601: invalid_json", process.err)
-        self.assertIn("in.jsonl:602: duplicate_custom_id", process.err)
-        self.assertIn("2 bad lines; nothing was submitted", process.err)
-        self.assertEqual((self.consume("jobs"), self.consume("shards")), ([], []))
-        self.input.write_text("".join(self.input.read_text().splitlines(keepends=True)[:-1]))
-        self.submit(expect=USAGE)
-        summary = self.submit("--allow-invalid", "--json").summary()
-        self.assertEqual((summary["prompts"], summary["invalid"]), (601, 1))
-
-    def test_a_big_line_travels_in_chunks(self):
-        body = {"custom_id": "big", "method": "POST", "url": "/v1/embeddings",
-                "body": {"model": "m", "input": "x" * 3_000_000}}
-        self.input.write_text(json.dumps(body) + "\n")
-        summary = self.submit("--json").summary()
-        chunks = self.consume("shards")
-        self.assertGreater(len(chunks), 1)
-        shard = wire.parse(b"".join(m.value() for m in chunks))
-        self.assertEqual(shard[9][0], self.input.read_bytes())
-        self.assertEqual(shard[3][0].decode(), summary["submission"])
-
-    def test_models_nobody_offers_are_warned_of(self):
-        config = json.loads(self.config.read_text())
-        config["pools"] = [{"name": "o", "provider": "openai-compatible",
-                            "endpoint": "http://127.0.0.1:1/v1", "lanes": [{"model": "m"}]}]
-        self.config.write_text(json.dumps(config))
-        write_prompts(self.input, 5)
-        self.assertIn("no lane of this file offers model", self.submit().err)
-
-    def interrupt(self, number):
-        """Starts a long submission and ends it once a part of it is committed."""
-        pad = "x" * 2000
-        with open(self.input, "w", encoding="utf-8") as file:
-            for i in range(120_000):
-                file.write('{"custom_id":"p-%d","method":"POST","url":"/v1/embeddings",'
-                           '"body":{"model":"m","input":"%s"}}\n' % (i, pad))
-        follower = self.follower("jobs")
-        process = self.start(["submit", self.input, "--job", "night", "-c", self.config, "--json"])
-        message = follower.poll(60)
-        process.signal(number)
-        self.assertEqual(message and message.key(), b"submission/night", "a part is committed")
-        return process.wait()
-
-    def check_half(self):
-        records = self.jobs_records()
-        self.assertNotIn("job/night", records, "a half job is committed")
-        written = records["submission/night"][6][0]
-        self.assertTrue(0 < written < 120_000, written)
-        listed = json.loads(self.fleet_command("jobs", "--json", expect=OK).out)
-        self.assertEqual(listed["state"], "submitting")
-        self.assertIn("still being submitted", self.fleet_command("pause", "night",
-                                                                  expect=USAGE).err)
-        return written
-
-    def test_killed_half_way_it_goes_on_and_nothing_comes_twice(self):
-        self.interrupt(signal.SIGKILL)
-        written = self.check_half()
-        summary = self.submit("--json").summary()
-        self.assertEqual(summary["result"], "resumed")
-        self.assertGreaterEqual(summary["resumed_prompts"], written)
-        lines = self.shard_lines(summary["submission"])
-        self.assertEqual(len(lines), 120_000)
-        self.assertEqual(len(set(lines)), 120_000, "a line was committed twice")
-        self.assertEqual(self.manifest()[7], [120_000])
-
-    def test_stopped_half_way_it_exits_3_and_can_be_dropped(self):
-        self.assertEqual(self.interrupt(signal.SIGTERM), STOPPED)
-        self.check_half()
-        write_prompts(self.input, 10)
-        self.assertIn("spillway cancel night", self.submit(expect=USAGE).err)
-        self.fleet_command("cancel", "night", expect=OK)
-        listed = json.loads(self.fleet_command("jobs", "--json", expect=OK).out)
-        self.assertEqual(listed["state"], "abandoned")
-        summary = self.submit("--json").summary()
-        self.assertEqual((summary["result"], summary["prompts"]), ("submitted", 10))
-        self.assertEqual(len(self.shard_lines(summary["submission"])), 10)
+    def test_credentials_pass_through_and_refusals_are_one_clear_line(self):
+        self.fleet_command("jobs", "open", "j", expect=OK)
+        self.configure(password="wrong-secret")
+        process = self.fleet_command("jobs")
+        self.assertIn(process.code, (USAGE, STORAGE), process.err)
+        self.assertIn("uthentication", process.err)
+        self.assertNotIn("wrong-secret", process.err)
+        self.assertEqual(len(process.err.strip().splitlines()), 1, process.err)
+        self.configure(user="bob", password="bob")
+        for command in (("jobs",), ("pause", "j")):
+            process = self.fleet_command(*command, expect=USAGE)
+            self.assertIn("grant this user", process.err)
+            self.assertEqual(len(process.err.strip().splitlines()), 1, process.err)
+        self.environment = {}
+        self.assertIn("KAFKA_PASSWORD", self.fleet_command("jobs", expect=USAGE).err)
 
 
 class OpenJobs(FleetCase):
@@ -306,109 +214,6 @@ class Control(FleetCase):
         self.assertIn("finished", self.fleet_command("status", expect=OK).out)
         self.fleet_command("retry", "j", expect=OK)
         self.fleet_command("status", "j", expect=STOPPED)
-
-
-class Results(FleetCase):
-    def setUp(self):
-        super().setUp()
-        self.out, self.errors = self.folder / "out.jsonl", self.folder / "out.errors.jsonl"
-        path = self.folder / "in.jsonl"
-        write_prompts(path, 6)
-        self.fleet_command("submit", "in.jsonl", "--job", "j", expect=OK)
-
-    def results(self, *flags, expect):
-        return self.fleet_command("results", "j", "-o", self.out, *flags, expect=expect)
-
-    def ids(self, path):
-        return [row["custom_id"] for row in read_rows(path)]
-
-    def finish(self, answered, errors):
-        self.produce("jobs", [("final/j", wire.final("j", answered + errors, answered, errors), [])])
-
-    def test_each_prompt_once_and_retries_win(self):
-        self.produce("results", [
-            self.result("j", "p-2", 0, 2, 3), self.result("j", "p-0", 0, 0, 1, error="http_500"),
-            self.result("j", "p-1", 0, 1, 2, error="http_400"),
-            self.result("other", "x", 0, 0, 1)], partition=0)
-        self.results(expect=STOPPED)
-        self.assertEqual((self.ids(self.out), self.ids(self.errors)), (["p-2"], ["p-0", "p-1"]))
-        self.assertIn("exists; --overwrite", self.results(expect=USAGE).err)
-        self.produce("results", [
-            self.result("j", "p-0", 0, 0, 1, generation=1),
-            self.result("j", "p-2", 0, 2, 3),
-            ("j/p-9", b"not ours", [("job", b"j")])], partition=0)
-        self.produce("results", [self.result("j", f"p-{i}", 1, i, i + 1) for i in (5, 4, 3)],
-                     partition=1)
-        self.finish(5, 1)
-        process = self.results("--overwrite", "--json", expect=ERROR_ROWS)
-        self.assertEqual(sorted(self.ids(self.out)), ["p-0", "p-2", "p-3", "p-4", "p-5"])
-        self.assertEqual(self.ids(self.errors), ["p-1"])
-        self.assertEqual((process.summary()["answered"], process.summary()["errors"]), (5, 1))
-        self.assertIn("skipped 1 records", process.err)
-        self.results("--overwrite", "--ordered", expect=ERROR_ROWS)
-        self.assertEqual(self.ids(self.out), ["p-0", "p-2", "p-3", "p-4", "p-5"])
-        self.assertEqual(self.ids(self.errors), ["p-1"])
-        left = {p.name for p in self.folder.iterdir() if p.name.startswith((".spillway", "out."))}
-        self.assertEqual(left, {"out.jsonl", "out.errors.jsonl"})
-
-    def test_aborted_rows_do_not_count_and_chunks_come_together(self):
-        producer = self.producer(**{"transactional.id": "owner"})
-        producer.init_transactions(30)
-        for aborted in (True, False):
-            producer.begin_transaction()
-            key, value, headers = self.result("j", "p-0", 0, 0, 1, pad=2_000_000)
-            if aborted:
-                key, value, headers = self.result("j", "p-1", 0, 1, 2)
-                producer.produce(self.topic("results"), value, key, 0, headers=headers)
-                producer.flush(30)
-                producer.abort_transaction(30)
-                continue
-            pieces = [value[i : i + 900_000] for i in range(0, len(value), 900_000)]
-            for i, piece in enumerate(pieces):
-                chunk = [("job", b"j"), ("chunk", f"set-1/{i}/{len(pieces)}".encode())]
-                producer.produce(self.topic("results"), piece, key, 0,
-                                 headers=(headers if i == 0 else []) + chunk[i == 0 :])
-            producer.commit_transaction(30)
-        self.finish(1, 0)
-        self.results(expect=OK)
-        rows = read_rows(self.out)
-        self.assertEqual([r["custom_id"] for r in rows], ["p-0"])
-        self.assertEqual(len(rows[0]["response"]["body"]["text"]), 2_000_000)
-        self.assertFalse(self.errors.exists())
-
-    def test_follow_ends_with_the_job(self):
-        following = self.start(["results", "j", "-o", self.out, "--follow", "-c", self.config])
-        for i in range(6):
-            self.produce("results", [self.result("j", f"p-{i}", 0, i, i + 1)])
-            wait_until(lambda: self.out.exists() and len(self.out.read_bytes().splitlines()) > i,
-                       "the row arrives")
-        self.assertIsNone(following.code)
-        self.finish(6, 0)
-        self.assertEqual(following.wait(30), OK)
-        self.assertEqual(self.ids(self.out), [f"p-{i}" for i in range(6)])
-
-    def test_following_can_be_stopped(self):
-        following = self.start(["results", "j", "-o", self.out, "--follow", "-c", self.config])
-        wait_until(self.out.exists, "it follows")
-        following.signal(signal.SIGINT)
-        self.assertEqual(following.wait(30), STOPPED)
-
-    def test_rows_that_are_gone_are_missed(self):
-        self.produce("results", [self.result("j", "p-0", 0, 0, 1)])
-        self.finish(6, 0)
-        self.assertIn("5 rows of job j", self.results(expect=STORAGE).err)
-
-    def test_errors_are_counted_by_code(self):
-        self.assertIn("No error rows", self.fleet_command("errors", "j", expect=OK).out)
-        self.produce("results", [
-            self.result("j", f"p-{i}", 0, i, i + 1, error="http_500" if i else "in_doubt")
-            for i in range(4)] + [self.result("j", "p-3", 0, 3, 4, generation=1)])
-        process = self.fleet_command("errors", "j", "--limit", "1", expect=ERROR_ROWS)
-        self.assertRegex(process.out, r"http_500 +2\n")
-        self.assertRegex(process.out, r"in_doubt +1\n")
-        self.assertIn("and 2 more", process.out)
-        rows = self.fleet_command("errors", "j", "--json", expect=ERROR_ROWS).events()
-        self.assertEqual([r["custom_id"] for r in rows], ["p-0", "p-1", "p-2"])
 
 
 class Dead(FleetCase):

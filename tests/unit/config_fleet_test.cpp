@@ -87,6 +87,13 @@ TEST(config_fleet, a_run_takes_a_fleets_file) {
   EXPECT_THAT(refused.error().message, HasSubstr("f.yaml:20: job.deadline: not supported yet"));
 }
 
+TEST(config_fleet, the_example_is_right) {
+  const auto config =
+      load_fleet_config(std::string(SPILLWAY_SOURCE_DIR) + "/deploy/examples/fleet.yaml");
+  ASSERT_TRUE(config.has_value()) << config.error().message;
+  EXPECT_EQ(config->kafka.brokers.size(), 3u);
+}
+
 struct broken {
   const char* was;
   const char* now;
