@@ -194,6 +194,13 @@ failure client::explained(int code, std::string_view reason,
   context.group = settings_.fleet;
   context.transactional_id = transactional_id_;
   context.instance = instance_;
+  if (code == RD_KAFKA_RESP_ERR__FATAL) {
+    // A call can be refused for it before the error itself was told.
+    std::array<char, error_text_bytes> text{};
+    const auto original = rd_kafka_fatal_error(handle_, text.data(), text.size());
+    if (original != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return explain(original, redacted(text.data()), context);
+  }
   const bool silent = reason.empty() && is_reachability(code);
   if (silent || code == RD_KAFKA_RESP_ERR__TIMED_OUT) {
     const auto known = last_trouble();
