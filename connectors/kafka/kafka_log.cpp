@@ -328,6 +328,7 @@ void kafka_log_thread::start_after_recovery(const recovered_partition& r) {
   shards_next_ = r.watermark;
   open_shards();
   const std::lock_guard lock(mutex_);
+  for (const auto& job : r.jobs) view_.found[job.job] = job.lanes;
   recovered_ = std::move(log);
 }
 
@@ -390,6 +391,7 @@ void kafka_log_thread::show(time_point now, const owner_output& out) {
   view_.message = out.message;
   view_.counters = owner_.counters();
   view_.read_to = shards_next_;
+  view_.end = std::max(shards_end_, shards_next_);
   view_.watermark = watermark_;
   view_.dead = dead_;
   view_.unread_bytes = static_cast<std::int64_t>(out.held_bytes);

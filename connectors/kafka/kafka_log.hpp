@@ -9,6 +9,7 @@
 #include "connectors/log.hpp"
 #include "orchestrator/runtime/time_source.hpp"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,6 +51,8 @@ struct kafka_log_view {
   std::int64_t dead = 0;              ///< dead letters stored
   std::int64_t unread_bytes = 0;      ///< of answers published and not read back
   std::vector<progress_record> jobs;  ///< what only the engine knows is missing in them
+  /// Lanes' totals by job as they were taken over.
+  std::map<std::string, std::vector<named_totals>> found;
 };
 
 /// Runs the partition's owner on a thread of its own. `take_over` waits until it is recovered.

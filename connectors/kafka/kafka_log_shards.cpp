@@ -12,6 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr duration shards_retry = 500ms;
+constexpr duration ask_end_period = 5s;
 // Shards that the engine has not asked for yet; beyond this nothing more is read.
 constexpr std::size_t outbox_bytes_max = 8u << 20;
 constexpr std::size_t outbox_shards_max = 4096;
@@ -42,6 +43,8 @@ void kafka_log_thread::on_shards(const link_event& event) {
     on_shard_records(*records);
     const std::lock_guard lock(mutex_);
     owed_ += bytes_in(*records);
+  } else if (const auto* offsets = std::get_if<link_offsets>(&event)) {
+    shards_end_ = offsets->last_stable;
   } else if (const auto* bad = std::get_if<link_failed>(&event)) {
     spdlog::warn("partition {}: the topic shards can't be read: {}", options_.partition.value(),
                  bad->message);
@@ -68,6 +71,13 @@ void kafka_log_thread::on_shard_records(const link_records& got) {
     refetches_.erase(it);
     return;
   }
+}
+
+/// How far the reading is behind, for those who watch.
+void kafka_log_thread::ask_end() {
+  if (!shards_link_ || shards_retry_at_ != time_never || time_.now() < ask_end_at_) return;
+  ask_end_at_ = time_.now() + ask_end_period;
+  shards_link_->ask_offsets(topic::shards);
 }
 
 void kafka_log_thread::refetch() {
@@ -102,6 +112,7 @@ void kafka_log_thread::drain_intake() {
     any = true;
   }
   release_backlog();
+  ask_end();
   if (any) callbacks_.shards_ready();
 }
 

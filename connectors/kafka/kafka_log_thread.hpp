@@ -87,6 +87,7 @@ class kafka_log_thread final : public kafka_log {
   void on_shards(const link_event&);
   void on_shard_records(const link_records&);
   void refetch();
+  void ask_end();
   void drain_intake();
   void ask_about_unknown();
   void bury(dead_record);
@@ -105,7 +106,8 @@ class kafka_log_thread final : public kafka_log {
   shard_intake intake_;
   std::unique_ptr<partition_link> shards_link_;
   std::uint64_t shards_incarnation_ = 0, next_read_ = 1, follow_read_ = 0;
-  std::int64_t shards_next_ = 0;
+  std::int64_t shards_next_ = 0, shards_end_ = 0;
+  time_point ask_end_at_{};
   time_point shards_retry_at_ = time_never, trim_at_{}, shown_at_{};
   std::map<std::uint64_t, std::int64_t> refetches_;  ///< read -> offset
   std::shared_ptr<read_backlog> backlog_ = std::make_shared<read_backlog>();

@@ -1,5 +1,7 @@
 #include "connectors/kafka/transactional_producer.hpp"
 
+#include "orchestrator/runtime/failpoint.hpp"
+
 #include "connectors/kafka/client.hpp"
 
 #include <array>
@@ -125,6 +127,7 @@ step transactional_producer::poll(std::vector<delivered_ticket>& stored) {
 step transactional_producer::commit(std::chrono::milliseconds slice) {
   if (fault_) return step::failed;
   if (!in_transaction_) return step::done;
+  failpoint("before_commit");
   const rdk_error error(
       rd_kafka_commit_transaction(kafka_->get(), static_cast<int>(slice.count())));
   if (fault_) return step::failed;

@@ -67,10 +67,8 @@ void serve_view::count_lanes(const member_view& v) {
   for (const auto& j : v.jobs) {
     const service::totals_source source{partition_id(j.progress.partition), j.number};
     now.insert(source);
-    if (known_.contains(source))
-      meter_.update(source, j.progress.lanes);
-    else
-      meter_.begin(source, j.progress.lanes);
+    if (!known_.contains(source)) meter_.begin(source, j.found);
+    meter_.update(source, j.progress.lanes);
   }
   std::set<partition_id> partitions;
   for (const auto& source : now) partitions.insert(source.partition);

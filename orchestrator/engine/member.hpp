@@ -38,6 +38,7 @@ struct partition_view {
 struct member_job_view {
   kafka::progress_record progress;  ///< of one partition, with condition and reason
   job_number number;
+  std::vector<named_totals> found;  ///< lanes as they were when the partition was taken over
   std::string tenant;
   std::optional<nano_usd> budget;  ///< the partition's part
   bool finished = false;

@@ -132,6 +132,8 @@ std::vector<member_job_view> fleet_member::job_views(time_point now) const {
         record.condition = "damaged";
         record.reason = std::move(damage);
       }
+      if (const auto found = log.found.find(record.job); found != log.found.end())
+        v.found = found->second;
       v.progress = std::move(record);
       out.push_back(std::move(v));
     }

@@ -92,7 +92,7 @@ class Ledger:
         self._events = collections.defaultdict(list)  # partition -> _Event
         self._sessions = collections.defaultdict(dict)  # partition -> {session: time of its first}
         self._results = collections.defaultdict(dict)  # partition -> {place: first time stored}
-        self._late = collections.defaultdict(set)  # partition -> {(session, place)}
+        self._late = collections.defaultdict(dict)  # partition -> {(session, place): ms}
 
     # ---- what is read ----
 
@@ -141,9 +141,9 @@ class Ledger:
         entry = wire.late(record.headers["spillway"])
         ended = self._late[record.partition]
         if entry.facts:
-            ended.add((entry.session, entry.facts.place))
+            ended.setdefault((entry.session, entry.facts.place), record.timestamp)
         for one in entry.attempts:
-            ended.add((entry.session, one.place))
+            ended.setdefault((entry.session, one.place), record.timestamp)
 
     # ---- what follows from it ----
 
@@ -160,16 +160,22 @@ class Ledger:
         found = []
         sessions = list(self._sessions[partition].items())
         following = {name: sessions[i + 1][1] for i, (name, _) in enumerate(sessions[:-1])}
-        last = {}
+        order = {name: i for i, (name, _) in enumerate(sessions)}
+        last, intents = {}, collections.defaultdict(list)
         for event in self._events[partition]:
             last[event.session, event.place] = event.in_flight
+            if event.in_flight:
+                intents[event.place].append((order[event.session], event.at))
         for (session, place), in_flight in last.items():
             if not in_flight or session not in following:
                 continue
             stored = self._results[partition].get(place)
             if stored is not None and stored <= following[session]:
                 continue
-            if (session, place) not in self._late[partition]:
+            # An owner that was only stopped may answer late: in vain once another has sent again.
+            late = self._late[partition].get((session, place))
+            again = [at for owner, at in intents[place] if owner > order[session]]
+            if late is None or (again and min(again) < late):
                 found.append(place)
         return found
 

@@ -1,5 +1,6 @@
 #include "workers/transport/connection.hpp"
 
+#include "orchestrator/runtime/failpoint.hpp"
 #include "workers/transport/io_thread.hpp"
 
 #include <sys/socket.h>
@@ -97,8 +98,10 @@ task<> connection::exchange() {
   begin_exchange();
   reading state = reading::failed;
   if (!stopped()) {
+    failpoint("before_send");
     step s = write_some();
     if (s != step::failed && sent_ < request_size()) co_await write_rest();
+    failpoint("sent");
     // A server may answer and close before it has read everything: the answer counts.
     if (anything_written()) {
       if (tls_)
@@ -113,6 +116,7 @@ task<> connection::exchange() {
 void connection::begin_exchange() {
   const outgoing_call& call = assigned_.call;
   const std::string& body = call.request.body;
+  poison(body);
   std::array<char, 20> digits;
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), body.size()).ptr;
   head_.assign("POST ");
@@ -243,6 +247,7 @@ void connection::finish_exchange(reading state) {
   result_.done_at = pool_.thread().now();
   result_.written = anything_written();
   if (state == reading::complete) {
+    failpoint("answered");
     reusable_ = !stopped() && sent_ == request_size() && reader_.reusable();
   } else {
     result_.response = {};
