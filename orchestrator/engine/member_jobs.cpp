@@ -60,8 +60,13 @@ void fleet_member::put_jobs(const std::vector<kafka::job_entry>& changed,
     jobs_.insert_or_assign(job.name, job);
   }
   for (const auto number : gone) {
-    std::erase_if(jobs_, [&](const auto& job) { return job.second.number == number; });
+    const auto it = std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& job) {
+      return job.second.number == number;
+    });
+    if (it == jobs_.end()) continue;
+    if (it->second.final) engine_->drop_job(number);
     reader_->forget_job(number);
+    jobs_.erase(it);
   }
 }
 
