@@ -115,7 +115,9 @@ void owner::on(const link_late_acked& acked) {
 }
 
 void owner::close() {
-  if (hand_over_ == hand_over_phase::written || hand_over_ == hand_over_phase::stored) leave();
+  if (hand_over_ == hand_over_phase::written || hand_over_ == hand_over_phase::stored ||
+      phase_ == phase::parked)
+    leave();
   closing_ = true;
 }
 
@@ -128,8 +130,8 @@ void owner::finish_if_closing() {
       send_late(std::nullopt, late_note({setup_.session, late_end{}}));
       return pump_late();
     }
-  } else if (recovered_ && (!queue_.empty() || !batches_.empty() || open_ ||
-                            phase_ != phase::active)) {
+  } else if (recovered_ &&
+             (!queue_.empty() || !batches_.empty() || open_ || phase_ != phase::active)) {
     return;
   }
   link_.reset();
