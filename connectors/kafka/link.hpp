@@ -14,7 +14,8 @@
 namespace spillway::kafka {
 
 enum class link_fault {
-  ambiguous,  ///< the outcome is unknown (timed out, connection lost, coordinator moved): open again
+  ambiguous,  ///< the outcome is unknown (timed out, connection lost, coordinator moved): open
+              ///< again
   fenced,     ///< a newer producer has this id, or the broker timed our transaction out
   refused,    ///< unauthorised, missing topic, record too large, ...: opening again does not help
 };
@@ -72,8 +73,8 @@ class partition_link {
   virtual ~partition_link() = default;
   /// Fences whoever had the id. Called once, first: link_opened or link_failed.
   virtual void open() = 0;
-  /// Stores records in the open transaction, beginning one if there is none: link_acked once all are
-  /// acknowledged. Not between `commit` and its event. To journal and results only.
+  /// Stores records in the open transaction, beginning one if there is none: link_acked once all
+  /// are acknowledged. Not between `commit` and its event. To journal and results only.
   virtual void produce(std::uint64_t ticket, std::vector<outgoing_record>) = 0;
   /// Ends the transaction: link_committed or link_failed. There is no abort.
   virtual void commit() = 0;

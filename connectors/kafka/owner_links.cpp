@@ -80,6 +80,7 @@ void owner::requeue() {
   snapshot_pending_ = false;
   snapshot_check_.reset();
   unread_since_.reset();
+  late_asked_.reset();
 }
 
 void owner::ask_again() {

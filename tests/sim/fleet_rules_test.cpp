@@ -58,9 +58,11 @@ TEST_F(fleet_rules, a_snapshot_after_an_abort_still_leads_to_the_answer) {
   stage.broker.faults.transaction_timeout = 300ms;
   {
     auto limits = patient();
-    limits.commit_after = 1s;
+    limits.commit_after = 500ms;
+    limits.snapshot_after = 700ms;
     probe a(stage, "a", "", limits);
     ASSERT_TRUE(a.ready());
+    a.intend(line(2));
     a.answer(line(1));
     ASSERT_TRUE(a.durable());
     a.muted = true;  // until it is fenced
