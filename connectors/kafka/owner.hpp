@@ -80,6 +80,7 @@ class owner {
     std::vector<std::uint64_t> answers;       ///< the others are these
     std::optional<journal_mark> last;
     std::optional<std::int64_t> snapshot_at;
+    std::int64_t results_end = 0;
     bool acked = false;
   };
   struct snapshot_check {

@@ -40,7 +40,10 @@ class fake_link final : public kafka::partition_link {
       by_topic[r.to].push_back(std::move(r.what));
     }
     wait.missing = by_topic.size();
-    for (auto& [t, some] : by_topic) send(ticket, t, std::move(some));
+    std::vector<topic> order;
+    for (const auto& [t, some] : by_topic) order.push_back(t);
+    if (broker_.chance(0.5)) std::reverse(order.begin(), order.end());
+    for (const auto t : order) send(ticket, t, std::move(by_topic[t]));
   }
 
   void commit() override {
