@@ -192,9 +192,7 @@ std::uint32_t book::generation(const place& p) const {
   return at == generations_.end() ? 0 : at->second;
 }
 
-bool book::wants(const place& p) const {
-  return p.generation == generation(p) && !done_.test(p);
-}
+bool book::wants(const place& p) const { return p.generation == generation(p) && !done_.test(p); }
 
 const book::attempt* book::find(const place& p) const {
   const auto at = attempts_.find(p.prompt());

@@ -100,7 +100,8 @@ struct applied_note {
 };
 struct journal_record {
   std::string session;
-  std::variant<opened_note, attempts_note, snapshot, hand_over_note, resumed_note, applied_note> what;
+  std::variant<opened_note, attempts_note, snapshot, hand_over_note, resumed_note, applied_note>
+      what;
 };
 
 struct late_end {};

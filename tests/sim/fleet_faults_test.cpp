@@ -181,9 +181,49 @@ TEST_F(fleet_faults, without_an_end_the_deadline_counts) {
   EXPECT_GE(until, sent + 10s);
   stage.run(until - stage.time.now() - 1ms);
   EXPECT_TRUE(b.reopened.empty());
-  stage.run(2ms);
+  stage.run(500ms);
   ASSERT_EQ(b.reopened.size(), 1u);
   EXPECT_TRUE(b.reopened[0].in_doubt);
+}
+
+// Rules 10 and 12: who handed over does not fence its successor, and does not go on behind it.
+TEST_F(fleet_faults, who_handed_over_keeps_still_until_it_is_told) {
+  probe a(stage, "a");
+  ASSERT_TRUE(a.ready());
+  a.intend(line(1));
+  ASSERT_TRUE(a.durable());
+  a->suspend();
+  ASSERT_TRUE(a.until([&] { return a.last.handed_over; }));
+  probe b(stage, "b");
+  ASSERT_TRUE(b.ready());
+  a.fail(link_fault::ambiguous);
+  stage.run(3s);
+  EXPECT_EQ(a.state(), owner_state::suspended);
+  b.intend(line(2));
+  ASSERT_TRUE(b.durable());
+  EXPECT_EQ(b->counters().fences, 0u);
+  a->leave();
+  a.answer(line(1), nano_usd(7));
+  ASSERT_TRUE(a.durable()) << "`late` needs no open link";
+  ASSERT_TRUE(b.until([&] { return b.settled.size() == 1; }));
+}
+
+TEST_F(fleet_faults, who_was_succeeded_while_suspended_does_not_resume) {
+  probe a(stage, "a");
+  ASSERT_TRUE(a.ready());
+  a.intend(line(1));
+  ASSERT_TRUE(a.durable());
+  a->suspend();
+  ASSERT_TRUE(a.until([&] { return a.last.handed_over; }));
+  probe b(stage, "b");
+  ASSERT_TRUE(b.ready());
+  b.answer(line(2), nano_usd(0), "cancelled");  // leaves nothing in the journal
+  ASSERT_TRUE(b.quiet());
+  stage.run(1s);
+  a->resume();
+  a.step();
+  EXPECT_EQ(a.state(), owner_state::dropped);
+  EXPECT_EQ(a.last.message, taken_over);
 }
 
 TEST_F(fleet_faults, a_hand_over_that_was_taken_back_is_void) {
