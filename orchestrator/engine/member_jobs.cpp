@@ -64,7 +64,7 @@ void fleet_member::put_jobs(const std::vector<kafka::job_entry>& changed,
       return job.second.number == number;
     });
     if (it == jobs_.end()) continue;
-    if (it->second.final) engine_->drop_job(number);
+    if (engine_->idle(number)) engine_->drop_job(number);
     reader_->forget_job(number);
     jobs_.erase(it);
   }
@@ -132,6 +132,8 @@ std::vector<member_job_view> fleet_member::job_views(time_point now) const {
       if (const auto e = engines.find({id, v.number}); e != engines.end()) {
         record.condition = name_of(e->second.condition);
         record.reason = e->second.reason;
+        if (e->second.condition == job_condition::budget_spent)
+          record.reason = "this partition's part of the budget does not cover the next prompt";
       }
       if (auto damage = damage_of(job->second, record); !damage.empty()) {
         record.condition = "damaged";
