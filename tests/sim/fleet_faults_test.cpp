@@ -116,6 +116,28 @@ TEST_F(fleet_faults, an_owner_that_was_succeeded_finds_out_and_lets_go) {
   EXPECT_EQ(rows(stage).size(), 1u);
 }
 
+// A predecessor that fenced us back may have stored answers that we have not seen: paid for.
+TEST_F(fleet_faults, an_answer_stored_behind_the_take_over_is_not_paid_twice) {
+  owner_limits slow;
+  slow.commit_after = 1h;
+  stage.broker.faults.transaction_timeout = 1h;
+  probe a(stage, "a", "", slow);
+  ASSERT_TRUE(a.ready());
+  a.intend(line(1));
+  ASSERT_TRUE(a.durable());
+  probe c(stage, "c");
+  ASSERT_TRUE(c.ready());
+  ASSERT_TRUE(find(*c.recovered, line(1)));
+  a.answer(line(1));
+  ASSERT_TRUE(a.durable()) << "it opened again and stored it";
+  c.intend(line(1), 2, nano_usd(100));
+  ASSERT_TRUE(c.until([&] { return c.state() == owner_state::dropped; }));
+  probe d(stage, "d");
+  ASSERT_TRUE(d.ready());
+  EXPECT_EQ(d.recovered->salvaged, 1);
+  EXPECT_TRUE(is_done(*d.recovered, line(1)));
+}
+
 // An end of unknown outcome is never followed by an abort: a new link finds out what became of it.
 TEST_F(fleet_faults, an_ambiguous_commit_duplicates_nothing_and_loses_nothing) {
   for (const bool arrives : {true, false}) {
