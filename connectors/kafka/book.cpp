@@ -140,7 +140,10 @@ book::counted book::finish(const result_facts& f) {
   switch (f.kind) {
     case row_kind::answered: ++j.answered; break;
     case row_kind::failed: ++j.errors; break;
-    case row_kind::invalid: ++j.invalid; break;
+    case row_kind::invalid:
+      ++j.errors;
+      ++j.invalid;
+      break;
   }
   if (f.kind == row_kind::failed)
     done_.fail(prompt, f.job, f.code);
