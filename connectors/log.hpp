@@ -93,7 +93,9 @@ struct job_rows {
 /// What a log held when it was taken over.
 struct recovered_log {
   std::vector<recovered_shard> shards;
-  std::vector<attempt_record> attempts;  ///< the last record of each unfinished prompt
+  /// The last record of each unfinished prompt. One in flight is in doubt, unless it is held; its
+  /// `deaths` include the last owner's.
+  std::vector<attempt_record> attempts;
   std::vector<job_totals> totals;
   std::int64_t answered = 0, errors = 0, invalid = 0;  ///< of job 0, where `rows` is empty
   std::vector<job_rows> rows;
@@ -120,8 +122,8 @@ struct reopened_prompt {
   /// Its last record. In doubt, `reserved` is the open send's and `charged` is without it: whoever
   /// reopens it charges it.
   attempt_record history;
-  bool in_doubt =
-      false;  ///< a former send may have been billed; else it is sent whatever the policy
+  /// A former send may have been billed; else it is sent whatever the in-doubt policy.
+  bool in_doubt = false;
 };
 
 /// What a log learns on its own while it is owned.
@@ -154,7 +156,7 @@ class partition_log : public shard_source {
   virtual void append(commit_seq, commit_group) = 0;
   /// Waits until everything appended is durable, and lets go of the log.
   [[nodiscard]] virtual result<void> close() = 0;
-  /// How long after it was durable an intent may still be sent; nothing = always.
+  /// How long after it was appended an intent may still be sent; nothing = always.
   [[nodiscard]] virtual std::optional<duration> intent_validity() const { return std::nullopt; }
 
   /// First phase of a hand-over: nothing more is sent, open calls go on.

@@ -47,6 +47,9 @@ class answer_store {
     const auto at = by_prompt_.find(p.prompt());
     return at == by_prompt_.end() ? nullptr : &all_.at(at->second);
   }
+  void stored_at(const place& p, std::int64_t offset) {
+    all_.at(by_prompt_.at(p.prompt())).stored = offset;
+  }
   /// The lowest offset on `results` (or `late`) that an answer still needs, at most `otherwise`.
   [[nodiscard]] std::int64_t floor(std::optional<std::int64_t> answer::*where,
                                    std::int64_t otherwise) const {

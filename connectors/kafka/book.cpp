@@ -140,7 +140,10 @@ book::counted book::finish(const result_facts& f) {
   switch (f.kind) {
     case row_kind::answered: ++j.answered; break;
     case row_kind::failed: ++j.errors; break;
-    case row_kind::invalid: ++j.invalid; break;
+    case row_kind::invalid:
+      ++j.errors;
+      ++j.invalid;
+      break;
   }
   if (f.kind == row_kind::failed)
     done_.fail(prompt, f.job, f.code);
@@ -192,9 +195,7 @@ std::uint32_t book::generation(const place& p) const {
   return at == generations_.end() ? 0 : at->second;
 }
 
-bool book::wants(const place& p) const {
-  return p.generation == generation(p) && !done_.test(p);
-}
+bool book::wants(const place& p) const { return p.generation == generation(p) && !done_.test(p); }
 
 const book::attempt* book::find(const place& p) const {
   const auto at = attempts_.find(p.prompt());

@@ -1,4 +1,5 @@
-// What one partition came to, as its log tells it: attempts, results, charges, commands, hand-overs.
+// What one partition came to, as its log tells it: attempts, results, charges, commands,
+// hand-overs.
 #pragma once
 
 #include "connectors/kafka/done_map.hpp"

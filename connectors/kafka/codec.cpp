@@ -21,7 +21,9 @@ struct journal_writer {
   void operator()(const opened_note&) { (void)out.mutable_opened(); }
   void operator()(const attempts_note& n) { put(*out.mutable_attempts(), n.attempts); }
   void operator()(const snapshot& s) { put(*out.mutable_snapshot(), s); }
-  void operator()(const hand_over_note& n) { put(*out.mutable_hand_over()->mutable_open(), n.open); }
+  void operator()(const hand_over_note& n) {
+    put(*out.mutable_hand_over()->mutable_open(), n.open);
+  }
   void operator()(const resumed_note&) { (void)out.mutable_resumed(); }
   void operator()(const applied_note& n) {
     auto& m = *out.mutable_applied();
@@ -81,7 +83,9 @@ result<journal_record> decode_journal_record(std::string_view bytes) {
     case pb::JournalRecord::kAttempts:
       good = get(in.attempts(), out.what.emplace<attempts_note>().attempts);
       break;
-    case pb::JournalRecord::kSnapshot: good = get(in.snapshot(), out.what.emplace<snapshot>()); break;
+    case pb::JournalRecord::kSnapshot:
+      good = get(in.snapshot(), out.what.emplace<snapshot>());
+      break;
     case pb::JournalRecord::kHandOver:
       good = get(in.hand_over().open(), out.what.emplace<hand_over_note>().open);
       break;
@@ -154,8 +158,7 @@ result<local_index> decode_index(std::string_view bytes) {
   local_index out{in.fleet(), in.partition(), in.journal_offset(), in.journal_crc(), {}};
   pb::Snapshot state;
   if (in.snapshot().empty() || crc_of(in.snapshot()) != in.crc() ||
-      !state.ParseFromString(in.snapshot()) ||
-      !get(state, out.state))
+      !state.ParseFromString(in.snapshot()) || !get(state, out.state))
     return unreadable(what);
   return out;
 }

@@ -73,9 +73,9 @@ void done_map::set(const place& p) {
 void done_map::fail(const place& p, const std::string& job, const std::string& code) {
   auto& failed = of(p.line_record)[p.base()].failed;
   const failed_bit added{p.bit(), number_of(job), number_of(code)};
-  const auto at = std::lower_bound(
-      failed.begin(), failed.end(), added,
-      [](const failed_bit& a, const failed_bit& b) { return a.bit < b.bit; });
+  const auto at =
+      std::lower_bound(failed.begin(), failed.end(), added,
+                       [](const failed_bit& a, const failed_bit& b) { return a.bit < b.bit; });
   failed.insert(at, added);
   set(p);
 }
@@ -97,8 +97,8 @@ void done_map::mark_reopened(const place& p) {
   if (p.offset < watermark_ && e && !e->done.test(p.bit())) reopened_.insert(p.prompt());
 }
 
-std::vector<place> done_map::failed(
-    const std::string& job, const std::function<bool(const std::string&)>& matching) const {
+std::vector<place> done_map::failed(const std::string& job,
+                                    const std::function<bool(const std::string&)>& matching) const {
   std::vector<place> out;
   const auto number = numbers_.find(job);
   if (number == numbers_.end()) return out;

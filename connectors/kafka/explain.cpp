@@ -84,8 +84,8 @@ constexpr explanation explanations[] = {
     {RD_KAFKA_RESP_ERR_INVALID_PARTITIONS, usage, refused,
      "the broker refuses this number of partitions for {topic}. Choose a smaller one"},
     {RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR, usage, refused,
-     "the broker refuses this replication for {topic}. Ask for no more replicas than it has "
-     "brokers"},
+     "the broker refuses this replication for {topic}. Ask for no more replicas than there are "
+     "brokers up"},
     {RD_KAFKA_RESP_ERR_INVALID_CONFIG, usage, refused,
      "the broker refuses a setting of topic {topic}. Its message says which"},
     {RD_KAFKA_RESP_ERR_POLICY_VIOLATION, usage, refused,

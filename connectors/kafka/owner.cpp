@@ -37,6 +37,7 @@ void owner::on(const link_opened&) {
 void owner::on(const link_failed& failed) { fail(failed.fault, failed.message); }
 
 void owner::on(const link_offsets& offsets) {
+  if (phase_ == phase::active && offsets.of == topic::late) late_end_ = offsets.high_watermark;
   if (phase_ != phase::checking) return;
   offsets_[offsets.of] = offsets;
   check_offsets();
@@ -83,9 +84,9 @@ void owner::run_timers() {
 }
 
 owner_state owner::state() const {
-  if (phase_ == phase::over) return closing_ || hand_over_ == hand_over_phase::ended
-                                        ? owner_state::closed
-                                        : owner_state::dropped;
+  if (phase_ == phase::over)
+    return closing_ || hand_over_ == hand_over_phase::ended ? owner_state::closed
+                                                            : owner_state::dropped;
   if (hand_over_ == hand_over_phase::leaving) return owner_state::leaving;
   if (phase_ == phase::parked) return owner_state::suspended;
   if (phase_ != phase::active) return stuck_ ? owner_state::stuck : owner_state::opening;
@@ -96,8 +97,8 @@ void owner::report() {
   out_.state = state();
   if (out_.state == owner_state::stuck || out_.state == owner_state::dropped)
     out_.message = message_;
-  out_.handed_over = hand_over_ == hand_over_phase::stored || (!recovered_ &&
-                     hand_over_ == hand_over_phase::wanted);
+  out_.handed_over = hand_over_ == hand_over_phase::stored ||
+                     (!recovered_ && hand_over_ == hand_over_phase::wanted);
   out_.held_bytes = answers_.bytes();
   if (recovered_ && phase_ != phase::over) {
     const auto mark = book_.done().first_unfinished();

@@ -1,6 +1,6 @@
-// The owner of one partition: fences its predecessor, reads what is known, recovers, and from then on
-// makes groups durable and exactly once. Pure: time and what the broker said come in, calls on the
-// link and an output go out. The rules it keeps are listed in the folder's README.
+// The owner of one partition: fences its predecessor, reads what is known, recovers, and from then
+// on makes groups durable and exactly once. Pure: time and what the broker said come in, calls on
+// the link and an output go out. The rules it keeps are listed in the folder's README.
 #pragma once
 
 #include "connectors/kafka/answers.hpp"
@@ -80,6 +80,7 @@ class owner {
     std::vector<std::uint64_t> answers;       ///< the others are these
     std::optional<journal_mark> last;
     std::optional<std::int64_t> snapshot_at;
+    std::int64_t results_end = 0;
     bool acked = false;
   };
   struct snapshot_check {
@@ -172,7 +173,7 @@ class owner {
   void late_arrived(const link_records&);
   void take_late(const stored_record&);
   [[nodiscard]] bool is_held(const place&, std::uint32_t sends) const;
-  void release(const place&, const std::string& session);
+  void release(const place&);
   void release_expired();
   void follow_late();
   void send_late(std::optional<std::uint64_t> seq, record);
@@ -202,7 +203,7 @@ class owner {
 
   std::map<topic, link_offsets> offsets_;
   std::uint64_t main_read_ = 0, follow_read_ = 0, late_read_ = 0;
-  std::int64_t journal_end_ = 0;     ///< of what was written before this link
+  std::int64_t journal_end_ = 0;  ///< of what was written before this link
   /// Since we recovered nobody but us wrote before these.
   std::int64_t journal_next_ = 0, results_next_ = 0;
   std::int64_t results_offset_ = 0;  ///< where salvage begins while recovering
@@ -226,6 +227,9 @@ class owner {
   std::deque<late_out> late_out_;
   std::int64_t shown_watermark_ = -1;
   time_point next_release_ = time_never;
+  std::optional<time_point>
+      late_asked_;  ///< when the end of `late` was asked for, to release holds
+  std::optional<std::int64_t> late_end_;  ///< what came back
 };
 
 }  // namespace spillway::kafka

@@ -193,13 +193,13 @@ void owner::take_late(const stored_record& stored) {
     if (held == book_.hand_overs().end()) return;
     std::vector<place> left;
     for (const auto& [where, a] : held->second) left.push_back(where);
-    for (const auto& where : left) release(where, rec->session);
+    for (const auto& where : left) release(where);
     book_.end_hand_over(rec->session);
   }
 }
 
 /// Nobody can answer it any more.
-void owner::release(const place& p, const std::string&) {
+void owner::release(const place& p) {
   const auto* a = book_.find(p);
   if (!a || !a->last.in_flight || !is_held(p, a->last.sends)) return book_.end_hold(p);
   const auto ended = book::in_doubt(a->last);
@@ -211,17 +211,25 @@ void owner::release(const place& p, const std::string&) {
 void owner::release_expired() {
   if (book_.hand_overs().empty() || hand_over_ == hand_over_phase::leaving) return;
   if (now_ < next_release_) return wake_at(next_release_);
+  // We may have been away: what stands on `late` by now comes first.
+  if (!late_asked_) {
+    late_asked_ = now_;
+    late_end_.reset();
+    link_->ask_offsets(topic::late);
+  }
+  if (!late_end_ || late_next_ < *late_end_) return;
   next_release_ = time_never;
-  std::vector<std::pair<place, std::string>> expired;
+  std::vector<place> expired;
   for (const auto& [session, open] : book_.hand_overs())
     for (const auto& [where, a] : open) {
       const auto until = a.deadline + setup_.limits.late_grace;
-      if (until <= now_)
-        expired.emplace_back(where, session);
+      if (until <= *late_asked_)
+        expired.push_back(where);
       else
         next_release_ = std::min(next_release_, until);
     }
-  for (const auto& [where, session] : expired) release(where, session);
+  late_asked_.reset();
+  for (const auto& where : expired) release(where);
   if (!book_.hand_overs().empty()) wake_at(next_release_);
 }
 

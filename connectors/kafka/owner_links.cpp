@@ -80,9 +80,11 @@ void owner::requeue() {
                 std::make_move_iterator(again.end()));
   open_ = committing_ = false;
   open_results_ = open_bytes_ = 0;
+  dirty_ = dirty_ || snapshot_pending_;
   snapshot_pending_ = false;
   snapshot_check_.reset();
   unread_since_.reset();
+  late_asked_.reset();
 }
 
 void owner::ask_again() {
@@ -184,7 +186,11 @@ void owner::reread_answers(const link_records& r) {
     if (!header) continue;
     const auto facts = decode_facts(*header);
     if (!facts) return refuse(facts.error().message);
-    if (book_.wants(facts->where) && !is_ours(*facts)) return drop(std::string(taken_over));
+    // Ours, stored without our knowing: a snapshot must lead to it until it is stored again.
+    if (is_ours(*facts))
+      answers_.stored_at(facts->where, stored.offset);
+    else if (book_.wants(facts->where))
+      return drop(std::string(taken_over));
   }
   if (r.end) reread_results();
 }

@@ -28,8 +28,7 @@ void owner::use_index() {
   auto decoded = decode_index(setup_.index);
   const auto& journal = offsets_[topic::journal];
   if (decoded && decoded->fleet == setup_.fleet && decoded->partition == setup_.partition &&
-      decoded->journal_offset >= journal.first &&
-      decoded->journal_offset < journal_end_ &&
+      decoded->journal_offset >= journal.first && decoded->journal_offset < journal_end_ &&
       decoded->state.committed_offset <= offsets_[topic::results].high_watermark &&
       decoded->state.late_offset <= offsets_[topic::late].high_watermark)
     index_ = std::move(*decoded);
@@ -59,7 +58,8 @@ void owner::read_journal(const link_records& r) {
       return begin_recovery();
     }
     const auto rec = decode_journal_record(stored.what.value);
-    if (!rec) return refuse(rec.error().message + " (offset " + std::to_string(stored.offset) + ")");
+    if (!rec)
+      return refuse(rec.error().message + " (offset " + std::to_string(stored.offset) + ")");
     apply(*rec);
   }
   if (!r.end) return;

@@ -22,9 +22,9 @@ struct owner_limits {
   duration late_grace = std::chrono::seconds(5);  ///< behind a call's deadline
   duration backoff_min = std::chrono::milliseconds(20);
   duration backoff_max = std::chrono::seconds(1);
-  duration refused_wait = std::chrono::seconds(10);    ///< before what was refused is tried again
-  duration hanging_after = std::chrono::seconds(2);    ///< then a hanging transaction is reported
-  duration read_back_max = std::chrono::seconds(10);   ///< then the link is replaced
+  duration refused_wait = std::chrono::seconds(10);   ///< before what was refused is tried again
+  duration hanging_after = std::chrono::seconds(2);   ///< then a hanging transaction is reported
+  duration read_back_max = std::chrono::seconds(10);  ///< then the link is replaced
 };
 
 struct owner_setup {
@@ -68,12 +68,12 @@ struct recovered_partition {
   std::int64_t watermark = 0;   ///< everything below is done but `reopened`; read shards from here
   std::vector<done_rows> done;  ///< answers about to be published included
   std::vector<place> reopened;  ///< unfinished prompts below the watermark, to be read one by one
-  std::vector<place> generations;        ///< those above 0
-  std::vector<fleet_attempt> attempts;   ///< in_flight and not held: in doubt, `deaths` raised
-  std::vector<held_place> held;          ///< a former owner's calls: not to be sent before released
-  std::vector<job_state> jobs;           ///< answers about to be published included
-  std::vector<std::string> applied;      ///< commands
-  std::int64_t salvaged = 0, late = 0;   ///< answers found, about to be published
+  std::vector<place> generations;       ///< those above 0
+  std::vector<fleet_attempt> attempts;  ///< in_flight and not held: in doubt, `deaths` raised
+  std::vector<held_place> held;         ///< a former owner's calls: not to be sent before released
+  std::vector<job_state> jobs;          ///< answers about to be published included
+  std::vector<std::string> applied;     ///< commands
+  std::int64_t salvaged = 0, late = 0;  ///< answers found, about to be published
 };
 
 /// Finished without the caller.
@@ -90,8 +90,8 @@ struct reopened_place {
 inline constexpr std::string_view taken_over = "another member took the partition over";
 
 enum class owner_state {
-  opening,    ///< or opening again: appended groups wait
-  stuck,      ///< like opening, and `message` says why it takes so long and what helps
+  opening,  ///< or opening again: appended groups wait
+  stuck,    ///< like opening, and `message` says why it takes so long and what helps
   active,
   suspended,  ///< handing over or handed over: appended groups wait for `resume` or `leave`
   leaving,    ///< appended groups go to `late`
@@ -110,13 +110,13 @@ struct owner_output {
   std::optional<recovered_partition> recovered;
   std::vector<settled_place> settled;
   std::vector<reopened_place> reopened;
-  std::vector<std::string> applied;         ///< commands
-  std::optional<std::string> index;         ///< to be stored locally
-  std::optional<std::int64_t> watermark;    ///< moved: no unfinished prompt stands below
+  std::vector<std::string> applied;       ///< commands
+  std::optional<std::string> index;       ///< to be stored locally
+  std::optional<std::int64_t> watermark;  ///< moved: no unfinished prompt stands below
   owner_state state = owner_state::opening;
-  std::string message;       ///< for people, of stuck and dropped
-  bool handed_over = false;  ///< the hand-over is stored: the partition can be let go
-  std::size_t held_bytes = 0;  ///< of answers that are not read back yet
+  std::string message;           ///< for people, of stuck and dropped
+  bool handed_over = false;      ///< the hand-over is stored: the partition can be let go
+  std::size_t held_bytes = 0;    ///< of answers that are not read back yet
   time_point wake = time_never;  ///< step again then, or at the next message
 };
 

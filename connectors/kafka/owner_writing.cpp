@@ -135,7 +135,7 @@ void owner::on(const link_acked& acked) {
   for (std::size_t i = 0; i < b.answers.size(); ++i) {
     const auto offset = acked.offsets[notes + i];
     if (auto* a = answers_.find(b.answers[i])) a->stored = offset;
-    results_next_ = std::max(results_next_, offset + 1);
+    b.results_end = offset + 1;
   }
   b.acked = true;
   while (!batches_.empty() && batches_.front().acked) settle(batches_.front());
@@ -146,6 +146,7 @@ void owner::settle(batch& b) {
   if (&b != &batches_.front()) return;
   const bool opened = !b.items.empty() && b.items.front().opened;
   if (b.last) last_journal_ = *b.last;
+  results_next_ = std::max(results_next_, b.results_end);
   if (b.last && !opened) journal_next_ = std::max(journal_next_, b.last->offset + 1);
   for (auto& i : b.items) {
     if (i.seq) set_durable(*i.seq);

@@ -216,6 +216,7 @@ std::optional<shard_intake::ready_shard> shard_intake::next() {
 void shard_intake::jobs_changed() {
   auto again = std::exchange(undecided_, {});
   for (auto& r : again) feed(std::move(r));
+  flush();  // perhaps nothing follows for a long time
   for (auto it = waiting_.begin(); it != waiting_.end();) {
     const auto standing = jobs_(it->first);
     const bool still = standing.now == job_standing::state::submitting ||

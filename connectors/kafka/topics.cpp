@@ -10,13 +10,15 @@
 #include <cstdio>
 #include <random>
 #include <span>
+#include <thread>
 
 namespace spillway::kafka {
 
 namespace {
 
 constexpr std::int32_t safe_replication = 3, in_sync_wanted = 2;
-constexpr std::chrono::seconds reach_max{10};
+constexpr std::chrono::seconds known_within{20};
+constexpr std::chrono::milliseconds known_period{50};
 constexpr std::string_view fleet_key = "fleet";
 constexpr std::uint32_t version = 1;
 
@@ -170,6 +172,22 @@ result<std::vector<topic_difference>> differences_of(admin& brokers, const kafka
   return out;
 }
 
+/// The controller knows a new topic before the brokers do, and those before it has leaders.
+result<void> wait_until_known(admin& brokers, const kafka_settings& settings, topic t) {
+  const auto give_up = std::chrono::steady_clock::now() + known_within;
+  for (;;) {
+    const auto found = brokers.partitions_of(t);
+    if (found && *found) return {};
+    if (std::chrono::steady_clock::now() > give_up) {
+      if (!found) return found.error();
+      return failure{failure_kind::storage, "Kafka: topic " + topic_name(settings, t) +
+                                                " was created, but no broker knows it yet. Run "
+                                                "`spillway topics create` again."};
+    }
+    std::this_thread::sleep_for(known_period);
+  }
+}
+
 result<void> write_fleet(log_tools& tools, const topic_plan& plan, topics_report& report) {
   fleet::v1::Fleet fleet;
   fleet.set_version(version);
@@ -212,6 +230,9 @@ result<topics_report> create_topics(const kafka_settings& settings, const topic_
     if (!made) return made.error();
     if (*made) out.created.push_back(rule.of);
   }
+  for (const auto created : out.created)
+    if (const auto known = wait_until_known(**brokers, settings, created); !known)
+      return known.error();
   const auto fleet = read_fleet(**tools, settings);
   if (!fleet) return fleet.error();
   if (*fleet) {

@@ -60,7 +60,8 @@ struct done_rows {
 
 struct job_state {
   std::string job;
-  std::int64_t answered = 0, errors = 0, invalid = 0;
+  std::int64_t answered = 0, errors = 0;
+  std::int64_t invalid = 0;  ///< those of the errors that were never sendable lines
   nano_usd finished_charge;
   nano_usd open_charge;  ///< of unfinished prompts; not stored: their attempts carry it
   std::vector<named_totals> lanes;
@@ -100,7 +101,8 @@ struct applied_note {
 };
 struct journal_record {
   std::string session;
-  std::variant<opened_note, attempts_note, snapshot, hand_over_note, resumed_note, applied_note> what;
+  std::variant<opened_note, attempts_note, snapshot, hand_over_note, resumed_note, applied_note>
+      what;
 };
 
 struct late_end {};

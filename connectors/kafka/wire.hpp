@@ -15,8 +15,7 @@ namespace pb = spillway::fleet::v1;
 class name_table {
  public:
   std::uint32_t number_of(const std::string& name) {
-    const auto [at, fresh] =
-        numbers_.try_emplace(name, static_cast<std::uint32_t>(names_.size()));
+    const auto [at, fresh] = numbers_.try_emplace(name, static_cast<std::uint32_t>(names_.size()));
     if (fresh) names_.push_back(name);
     return at->second;
   }

@@ -148,7 +148,9 @@ class scheduler {
   // Jobs, lanes and partitions come and go between ticks.
 
   void put_job(job_number, job_setup);
-  /// A job without queued, waiting or open prompts.
+  /// True for a job without queued, waiting or open prompts.
+  [[nodiscard]] bool idle(job_number) const;
+  /// An idle job.
   void drop_job(job_number);
   /// Lanes are known by pool and name. Those that stay keep their id and state; those that are
   /// gone take nothing more.

@@ -71,11 +71,21 @@ void scheduler::put_job(job_number id, job_setup setup) {
       set_cap(*home, *job, it->second);
 }
 
+bool scheduler::idle(job_number id) const {
+  const auto it = jobs_.find(id);
+  if (it == jobs_.end()) return true;
+  const auto& job = *it->second;
+  if (job.open > 0 || job.active_bytes > 0) return false;
+  return std::none_of(job.classes.begin(), job.classes.end(), [](const auto& cls) {
+    return cls && std::any_of(cls->queues.begin(), cls->queues.end(),
+                              [](const auto& queue) { return queue.second->has_work(); });
+  });
+}
+
 void scheduler::drop_job(job_number id) {
   const auto it = jobs_.find(id);
   if (it == jobs_.end()) return;
-  ensure(it->second->work.empty() && it->second->open == 0 && it->second->active_bytes == 0,
-         "dropped a job that has work");
+  ensure(idle(id), "dropped a job that has work");
   for (const auto& [owner, home] : owners_) {
     for (auto*& queue : home->loads)
       if (queue != nullptr && queue->cls->job->id == id) queue = nullptr;

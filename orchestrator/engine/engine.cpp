@@ -109,6 +109,8 @@ void engine::put_job(job_number id, job_setup setup, time_point) {
   directory_->put(id, *scheduler_);
 }
 
+bool engine::idle(job_number id) const { return scheduler_->idle(id); }
+
 void engine::drop_job(job_number id) {
   scheduler_->drop_job(id);
   directory_->drop(id);

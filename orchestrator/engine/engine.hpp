@@ -52,7 +52,9 @@ class engine {
 
   /// Adds a job or changes its policy. Before shards of it are read.
   void put_job(job_number, job_setup, time_point now);
-  /// Forgets a job that has no unfinished prompt and no open call.
+  /// True for a job that has no prompt queued or under way and no open call.
+  [[nodiscard]] bool idle(job_number) const;
+  /// Forgets an idle job.
   void drop_job(job_number);
 
   /// Takes a partition on: what its log held, and its part of the jobs' budgets. Not before the

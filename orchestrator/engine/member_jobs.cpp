@@ -14,6 +14,9 @@ using namespace std::chrono_literals;
 
 constexpr duration publish_period = 1s;
 constexpr duration progress_period = 500ms;
+constexpr const char* part_is_spent =
+    "the partition's part of the budget is spent: what is left of it does not cover the next "
+    "prompt's worst case; cancel the job and submit the rest under another name";
 
 job_setup setup_of(const kafka::job_entry& job, const fleet_config& config) {
   job_setup s;
@@ -64,7 +67,7 @@ void fleet_member::put_jobs(const std::vector<kafka::job_entry>& changed,
       return job.second.number == number;
     });
     if (it == jobs_.end()) continue;
-    if (it->second.final) engine_->drop_job(number);
+    if (engine_->idle(number)) engine_->drop_job(number);
     reader_->forget_job(number);
     jobs_.erase(it);
   }
@@ -131,7 +134,8 @@ std::vector<member_job_view> fleet_member::job_views(time_point now) const {
       record.condition = "running";
       if (const auto e = engines.find({id, v.number}); e != engines.end()) {
         record.condition = name_of(e->second.condition);
-        record.reason = e->second.reason;
+        record.reason = e->second.condition == job_condition::budget_spent ? part_is_spent
+                                                                           : e->second.reason;
       }
       if (auto damage = damage_of(job->second, record); !damage.empty()) {
         record.condition = "damaged";

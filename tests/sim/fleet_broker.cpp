@@ -84,7 +84,8 @@ std::vector<kafka::stored_record> fake_broker::records(topic t, std::int64_t fro
                             [](const entry& x, std::int64_t o) { return x.offset < o; });
   for (; e != all.end() && e->offset < to; ++e) {
     if (e->marker) continue;
-    if (committed_only && e->transaction != 0 && fates_.at(e->transaction) != fate::committed) continue;
+    if (committed_only && e->transaction != 0 && fates_.at(e->transaction) != fate::committed)
+      continue;
     out.push_back({e->offset, 0, e->what});
   }
   return out;

@@ -16,7 +16,8 @@ namespace spillway::sim {
 
 using random_engine = std::mt19937_64;
 
-/// Things that happen, in the order of their times; those of one time in the order they were planned.
+/// Things that happen, in the order of their times; those of one time in the order they were
+/// planned.
 class timeline {
  public:
   [[nodiscard]] time_point now() const { return now_; }
@@ -45,7 +46,7 @@ struct broker_faults {
   double lost_request = 0, lost_reply = 0, straggler = 0;  ///< shares of produce and end requests
   double open_fault = 0, late_error = 0, refused = 0;
   std::optional<kafka::topic> deaf;  ///< produce requests to it are lost
-  bool hole = false;  ///< a partition that has not seen the newer epoch takes a straggler
+  bool hole = false;            ///< a partition that has not seen the newer epoch takes a straggler
   bool silent_markers = false;  ///< readers are not told that only markers were passed
   duration transaction_timeout = std::chrono::seconds(10);
   duration hang = std::chrono::seconds(8);  ///< then somebody aborts a hanging transaction
@@ -56,7 +57,7 @@ class fake_broker {
   fake_broker(timeline& time, std::uint64_t seed) : time_(time), random_(seed) {}
 
   broker_faults faults;
-  bool down = false;  ///< requests are lost
+  bool down = false;                                           ///< requests are lost
   std::function<void(const kafka::stored_record&)> committed;  ///< each record of `results`
   std::uint64_t transactions = 0;
 
@@ -99,7 +100,7 @@ class fake_broker {
   struct partition_log {
     std::vector<entry> entries;
     std::int64_t first = 0, next = 0;
-    int epoch = -1;  ///< the newest the partition has seen
+    int epoch = -1;                              ///< the newest the partition has seen
     std::map<std::uint64_t, std::int64_t> open;  ///< transactions, with their first offsets
   };
   struct reply {

@@ -155,6 +155,28 @@ TEST_F(fleet_faults, an_owner_that_was_succeeded_finds_out_and_lets_go) {
   EXPECT_EQ(rows(stage).size(), 1u);
 }
 
+// A predecessor that fenced us back may have stored answers that we have not seen: paid for.
+TEST_F(fleet_faults, an_answer_stored_behind_the_take_over_is_not_paid_twice) {
+  owner_limits slow;
+  slow.commit_after = 1h;
+  stage.broker.faults.transaction_timeout = 1h;
+  probe a(stage, "a", "", slow);
+  ASSERT_TRUE(a.ready());
+  a.intend(line(1));
+  ASSERT_TRUE(a.durable());
+  probe c(stage, "c");
+  ASSERT_TRUE(c.ready());
+  ASSERT_TRUE(find(*c.recovered, line(1)));
+  a.answer(line(1));
+  ASSERT_TRUE(a.durable()) << "it opened again and stored it";
+  c.intend(line(1), 2, nano_usd(100));
+  ASSERT_TRUE(c.until([&] { return c.state() == owner_state::dropped; }));
+  probe d(stage, "d");
+  ASSERT_TRUE(d.ready());
+  EXPECT_EQ(d.recovered->salvaged, 1);
+  EXPECT_TRUE(is_done(*d.recovered, line(1)));
+}
+
 // An end of unknown outcome is never followed by an abort: a new link finds out what became of it.
 TEST_F(fleet_faults, an_ambiguous_commit_duplicates_nothing_and_loses_nothing) {
   for (const bool arrives : {true, false}) {
@@ -220,9 +242,49 @@ TEST_F(fleet_faults, without_an_end_the_deadline_counts) {
   EXPECT_GE(until, sent + 10s);
   stage.run(until - stage.time.now() - 1ms);
   EXPECT_TRUE(b.reopened.empty());
-  stage.run(2ms);
+  stage.run(500ms);
   ASSERT_EQ(b.reopened.size(), 1u);
   EXPECT_TRUE(b.reopened[0].in_doubt);
+}
+
+// Rules 10 and 12: who handed over does not fence its successor, and does not go on behind it.
+TEST_F(fleet_faults, who_handed_over_keeps_still_until_it_is_told) {
+  probe a(stage, "a");
+  ASSERT_TRUE(a.ready());
+  a.intend(line(1));
+  ASSERT_TRUE(a.durable());
+  a->suspend();
+  ASSERT_TRUE(a.until([&] { return a.last.handed_over; }));
+  probe b(stage, "b");
+  ASSERT_TRUE(b.ready());
+  a.fail(link_fault::ambiguous);
+  stage.run(3s);
+  EXPECT_EQ(a.state(), owner_state::suspended);
+  b.intend(line(2));
+  ASSERT_TRUE(b.durable());
+  EXPECT_EQ(b->counters().fences, 0u);
+  a->leave();
+  a.answer(line(1), nano_usd(7));
+  ASSERT_TRUE(a.durable()) << "`late` needs no open link";
+  ASSERT_TRUE(b.until([&] { return b.settled.size() == 1; }));
+}
+
+TEST_F(fleet_faults, who_was_succeeded_while_suspended_does_not_resume) {
+  probe a(stage, "a");
+  ASSERT_TRUE(a.ready());
+  a.intend(line(1));
+  ASSERT_TRUE(a.durable());
+  a->suspend();
+  ASSERT_TRUE(a.until([&] { return a.last.handed_over; }));
+  probe b(stage, "b");
+  ASSERT_TRUE(b.ready());
+  b.answer(line(2), nano_usd(0), "cancelled");  // leaves nothing in the journal
+  ASSERT_TRUE(b.quiet());
+  stage.run(1s);
+  a->resume();
+  a.step();
+  EXPECT_EQ(a.state(), owner_state::dropped);
+  EXPECT_EQ(a.last.message, taken_over);
 }
 
 TEST_F(fleet_faults, a_hand_over_that_was_taken_back_is_void) {

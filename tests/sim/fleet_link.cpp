@@ -40,7 +40,10 @@ class fake_link final : public kafka::partition_link {
       by_topic[r.to].push_back(std::move(r.what));
     }
     wait.missing = by_topic.size();
-    for (auto& [t, some] : by_topic) send(ticket, t, std::move(some));
+    std::vector<topic> order;
+    for (const auto& [t, some] : by_topic) order.push_back(t);
+    if (broker_.chance(0.5)) std::reverse(order.begin(), order.end());
+    for (const auto t : order) send(ticket, t, std::move(by_topic[t]));
   }
 
   void commit() override {
@@ -103,9 +106,7 @@ class fake_link final : public kafka::partition_link {
       if (*alive) what();
     });
   }
-  void later(duration wait, std::function<void()> what) {
-    at(time_.now() + wait, std::move(what));
-  }
+  void later(duration wait, std::function<void()> what) { at(time_.now() + wait, std::move(what)); }
   /// One connection keeps the order of what is sent on it.
   time_point arrival(time_point& last, duration wait) {
     last = std::max(last + 1us, time_.now() + wait);
@@ -207,9 +208,10 @@ class fake_link final : public kafka::partition_link {
     if (found == reads_.end()) return;
     auto& r = found->second;
     r.polling = false;
-    if (broker_.down) return later(200ms, [this, id] {
-      if (reads_.contains(id)) poll(id);
-    });
+    if (broker_.down)
+      return later(200ms, [this, id] {
+        if (reads_.contains(id)) poll(id);
+      });
     const auto o = broker_.offsets(r.what.from);
     r.position = std::max(r.position, o.first);
     auto end = r.what.committed ? o.last_stable : o.high_watermark;

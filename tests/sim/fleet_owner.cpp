@@ -48,11 +48,11 @@ fleet_owner::~fleet_owner() {
   *alive_ = false;
   const auto& c = owner_.counters();
   auto& sum = world_.report.counters;
-  for (auto field : {&owner_counters::transactions, &owner_counters::commits,
-                     &owner_counters::fences, &owner_counters::reopenings,
-                     &owner_counters::salvaged, &owner_counters::late, &owner_counters::ignored,
-                     &owner_counters::duplicates, &owner_counters::snapshots,
-                     &owner_counters::trims, &owner_counters::rebuilt})
+  for (auto field :
+       {&owner_counters::transactions, &owner_counters::commits, &owner_counters::fences,
+        &owner_counters::reopenings, &owner_counters::salvaged, &owner_counters::late,
+        &owner_counters::ignored, &owner_counters::duplicates, &owner_counters::snapshots,
+        &owner_counters::trims, &owner_counters::rebuilt})
     sum.*field += c.*field;
 }
 
@@ -106,10 +106,12 @@ void fleet_owner::run(std::vector<link_message> mail) {
 }
 
 void fleet_owner::take(const owner_output& out) {
-  if (out.state != state_) trace("state " + std::to_string(static_cast<int>(out.state)) + " " + out.message);
+  if (out.state != state_)
+    trace("state " + std::to_string(static_cast<int>(out.state)) + " " + out.message);
   const bool active_now = out.state == owner_state::active && state_ != out.state;
   state_ = out.state;
-  if (world_.owner == session_ && (out.handed_over || (out.state == owner_state::closed && !left_))) world_.clean = true;
+  if (world_.owner == session_ && (out.handed_over || (out.state == owner_state::closed && !left_)))
+    world_.clean = true;
   if (out.recovered) start(*out.recovered);
   if (active_now) {
     world_.owner = session_;
@@ -123,12 +125,15 @@ void fleet_owner::take(const owner_output& out) {
     settled_ += s.facts.charged - p.last.charged;
     reserved_ -= p.last.reserved;
     p.at = stage::done;
-    trace("settled " + text_of(s.facts.where) + " charged " + std::to_string(s.facts.charged.count()));
+    trace("settled " + text_of(s.facts.where) + " charged " +
+          std::to_string(s.facts.charged.count()));
   }
   for (const auto& r : out.reopened) {
     auto& p = prompts_[r.history.where.prompt()];
-    trace("reopened " + text_of(r.history.where) + (r.in_doubt ? " in doubt" : "") + (r.retried ? " retried" : ""));
-    if (p.at == stage::waiting && !r.retried && p.last.job.empty()) world_.fail("reopened what is unknown");
+    trace("reopened " + text_of(r.history.where) + (r.in_doubt ? " in doubt" : "") +
+          (r.retried ? " retried" : ""));
+    if (p.at == stage::waiting && !r.retried && p.last.job.empty())
+      world_.fail("reopened what is unknown");
     if (!r.retried && p.at != stage::held) world_.fail("released what was not held");
     if (r.retried) {
       const auto job = p.last.job.empty() ? world_.commands.front().job : p.last.job;
@@ -166,7 +171,8 @@ void fleet_owner::start(const recovered_partition& r) {
     p.last.job = job;
     const auto at = bits.find({where.base(), where.line_record});
     const bool set = at != bits.end() && at->second->done.test(where.bit());
-    p.at = set || (where.offset < r.watermark && !again.contains(where)) ? stage::done : stage::waiting;
+    p.at = set || (where.offset < r.watermark && !again.contains(where)) ? stage::done
+                                                                         : stage::waiting;
   }
   for (const auto& a : r.attempts) prompts_.at(a.where.prompt()).last = a;
   for (const auto& h : r.held) {
@@ -174,7 +180,8 @@ void fleet_owner::start(const recovered_partition& r) {
     p.at = stage::held;
     reserved_ += p.last.reserved;
   }
-  trace("recovered, watermark " + std::to_string(r.watermark) + " salvaged " + std::to_string(r.salvaged) + " late " + std::to_string(r.late));
+  trace("recovered, watermark " + std::to_string(r.watermark) + " salvaged " +
+        std::to_string(r.salvaged) + " late " + std::to_string(r.late));
   for (auto& [where, p] : prompts_) {
     if (p.at == stage::held) trace("held " + text_of(where));
     if (p.at != stage::waiting || !p.last.in_flight) continue;

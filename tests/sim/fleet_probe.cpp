@@ -32,6 +32,7 @@ probe::probe(stage_set& stage, std::string session, std::string kept, owner_limi
     : stage_(stage),
       owner_(setup_of(std::move(session), std::move(kept), limits),
              [this](std::uint64_t incarnation) {
+               incarnation_ = incarnation;
                return stage_.broker.connect([this, incarnation](link_event e) {
                  if (muted) return;
                  mail_.push_back({incarnation, std::move(e)});

@@ -22,6 +22,11 @@ class probe {
 
   /// Until `done` or 60 s have gone by; says whether it came.
   bool until(const std::function<bool()>& done);
+  /// As if the link said so.
+  void fail(kafka::link_fault fault) {
+    mail_.push_back({incarnation_, kafka::link_failed{fault, "by the test"}});
+    step();
+  }
   bool ready() {
     return until([this] { return state() == kafka::owner_state::active; });
   }
@@ -60,6 +65,7 @@ class probe {
   stage_set& stage_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::vector<kafka::link_message> mail_;
+  std::uint64_t incarnation_ = 0;
   kafka::owner owner_;
   std::uint64_t seq_ = 0, durable_ = 0;
 };

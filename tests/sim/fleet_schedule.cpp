@@ -238,8 +238,7 @@ void director::wait_for_hand_over(member& from, member* to, fleet_owner* leaving
       return wait_for_hand_over(from, to, leaving, until);
     if (there && from.paused) return wait_for_hand_over(from, to, leaving, until);
     moving_ = false;
-    if (there && !leaving->over() && (to == &from || chance(0.2)))
-      return leaving->resume();
+    if (there && !leaving->over() && (to == &from || chance(0.2))) return leaving->resume();
     if (there && !leaving->over())
       leave(from);
     else if (there)
@@ -328,8 +327,7 @@ void director::audit() {
 fleet_report director::run() {
   const auto begin = world_.time.now();
   plan_faults();
-  for (int i = 1; i < 4000; ++i)
-    world_.time.at(begin + i * 50ms, [this] { tick(); });
+  for (int i = 1; i < 4000; ++i) world_.time.at(begin + i * 50ms, [this] { tick(); });
   world_.time.after(plan_.faulty_for, [this] { calm(); });
   const auto limit = begin + 190s;
   while (world_.problem.empty() && world_.time.now() < limit && world_.time.step())

@@ -33,7 +33,8 @@ void run_range(std::uint64_t first, std::uint64_t count) {
   if (std::getenv("SPILLWAY_SIM_VERBOSE"))
     std::printf(
         "calls %ld again %ld deaths %ld owners %ld commits %lu fences %lu reopenings "
-        "%lu salvaged %lu late %lu ignored %lu duplicates %lu snapshots %lu trims %lu rebuilt %lu\n",
+        "%lu salvaged %lu late %lu ignored %lu duplicates %lu snapshots %lu trims %lu rebuilt "
+        "%lu\n",
         sum.calls, sum.sent_again, sum.deaths, sum.owners, sum.counters.commits,
         sum.counters.fences, sum.counters.reopenings, sum.counters.salvaged, sum.counters.late,
         sum.counters.ignored, sum.counters.duplicates, sum.counters.snapshots, sum.counters.trims,

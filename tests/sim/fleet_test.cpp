@@ -401,6 +401,8 @@ TEST(fleet, cancelled_prompts_get_rows_as_they_are_read) {
   ASSERT_EQ(log.rows.size(), 7u);
   EXPECT_NE(log.rows[0].row.find("\"cancelled\""), std::string::npos);
   EXPECT_EQ(m.progress(0, 1).condition, job_condition::cancelled);
+  EXPECT_FALSE(m.e->idle(job_number(1)));
+  EXPECT_TRUE(m.e->idle(job_number(0)));
   m.e->drop_job(job_number(0));
 }
 

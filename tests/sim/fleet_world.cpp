@@ -42,8 +42,7 @@ void fleet_world::sent(const place& p) {
 
 void fleet_world::allow(const place& p, std::int64_t results_end, std::int64_t late_end) {
   for (const auto t : {topic::results, topic::late})
-    for (const auto& r :
-         broker.records(t, 0, t == topic::late ? late_end : results_end, false)) {
+    for (const auto& r : broker.records(t, 0, t == topic::late ? late_end : results_end, false)) {
       const auto header = *r.what.header(facts_header);
       if (t == topic::results) {
         if (decode_facts(header)->where == p) return;
@@ -60,7 +59,8 @@ void fleet_world::on_committed(const stored_record& r) {
   const auto facts = decode_facts(*r.what.header(facts_header));
   if (!facts) return fail(facts.error().message);
   const auto& p = facts->where;
-  trace("broker", "committed " + text_of(p) + " charged " + std::to_string(facts->charged.count()) + " sends " + std::to_string(facts->sends) + " " + facts->code);
+  trace("broker", "committed " + text_of(p) + " charged " + std::to_string(facts->charged.count()) +
+                      " sends " + std::to_string(facts->sends) + " " + facts->code);
   if (!committed_.emplace(p, *facts).second) fail("a second result of " + text_of(p));
   auto& g = generation_[p.prompt()];
   if (p.generation > 0) {
@@ -81,7 +81,8 @@ void fleet_world::watermark(std::int64_t mark) {
 void fleet_world::retry(const std::string& job) {
   commands.push_back({job + "/retry-" + std::to_string(commands.size()), job, true, {}});
   for (const auto& [p, facts] : committed_)
-    if (facts.job == job && facts.kind == row_kind::failed && generation_[p.prompt()] == p.generation)
+    if (facts.job == job && facts.kind == row_kind::failed &&
+        generation_[p.prompt()] == p.generation)
       to_be_retried_[p.prompt()] = p.generation;
 }
 
@@ -118,9 +119,7 @@ void fleet_world::check_end(const book& known) {
   if (finished != charged) fail("the finished charge is not the sum of the results'");
   if (lanes != settled) fail("the lanes' money is not the jobs'");
   if (settled < billed) fail("billed more than settled");
-  if (plan.budget > nano_usd(0) && settled > plan.budget) 
-    fail("settled more than the budget: " + std::to_string(settled.count()) + " of " +
-         std::to_string(plan.budget.count()));
+  if (plan.budget > nano_usd(0) && billed > plan.budget) fail("billed more than the budget");
 }
 
 }  // namespace spillway::sim

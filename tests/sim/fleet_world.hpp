@@ -171,7 +171,7 @@ class fleet_world {
 
   std::set<kafka::place> sent_, allowed_;
   std::map<kafka::place, kafka::result_facts> committed_;
-  std::map<kafka::place, std::uint32_t> generation_;      ///< highest committed, by prompt
+  std::map<kafka::place, std::uint32_t> generation_;     ///< highest committed, by prompt
   std::map<kafka::place, std::uint32_t> to_be_retried_;  ///< generations that must be exceeded
   std::uint64_t sessions_ = 0;
   const bool tracing_ = std::getenv("SPILLWAY_SIM_TRACE") != nullptr;

@@ -1,0 +1,269 @@
+"""Jobs in a fleet from submission to results: members, a real broker, the simulated provider."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import unittest
+
+from serve_support import ERROR_ROWS, OK, STOPPED, ServeCase
+from support import prompt, write_prompts
+
+
+class Files(ServeCase):
+    def test_submitted_files_come_back_answered_once(self):
+        path = self.folder / "in.jsonl"
+        ids = write_prompts(path, 1200)
+        self.serve("a", "b")
+        self.submit(path, "j")
+        last = self.wait_finished("j", expect=OK)
+        self.assertEqual((last["state"], last["outcome"], last["answered"], last["errors"]),
+                         ("finished", "completed", 1200, 0))
+        self.assertAlmostEqual(last["cost_usd"], self.sim.stats()["billed_usd"], places=7)
+        answers, errors = self.results("j", "--ordered", expect=OK)
+        self.check_answers(answers, ids)
+        self.assertEqual((list(answers), errors), (ids, {}))
+        self.assertEqual(self.sim.stats()["requests"], 1200)
+        self.assertIn("j ", self.fleet_command("jobs", expect=OK).out)
+        self.fleet_command("errors", "j", expect=OK)
+        keys = [m.key().decode() for m in self.consume("results")]
+        self.assertEqual(sorted(keys), sorted(f"j/{one}" for one in ids))
+        self.submit(path, "j")
+        self.assertEqual(self.sim.stats()["requests"], 1200)
+
+    def test_bad_lines_and_lanes_become_error_rows(self):
+        path = self.folder / "in.jsonl"
+        lines = [json.dumps(prompt("good")), "{broken", ""]
+        lines[2] = json.dumps({**prompt("other"), "body": {**prompt("other")["body"],
+                                                          "model": "nobody-has-this"}})
+        path.write_text("\n".join(lines) + "\n")
+        self.serve()
+        self.submit(path, "j", "--allow-invalid")
+        last = self.wait_finished("j", expect=ERROR_ROWS)
+        self.assertEqual((last["answered"], last["errors"], last["invalid"]), (1, 2, 2))
+        answers, errors = self.results("j", expect=ERROR_ROWS)
+        self.check_answers(answers, ["good"])
+        self.assertEqual(self.codes(errors), {None: "invalid_json", "other": "unknown_model"})
+        self.assertIn("unknown_model", self.fleet_command("errors", "j", expect=ERROR_ROWS).out)
+
+        write_prompts(path, 5)
+        for job, flag, value in (("placed", "--residency", "eu"), ("tied", "--lanes", "elsewhere")):
+            self.submit(path, job, flag, value)
+            self.wait_finished(job, expect=ERROR_ROWS)
+            codes = self.codes(self.results(job, expect=ERROR_ROWS)[1])
+            self.assertEqual(set(codes.values()), {"no_eligible_lane"}, job)
+            self.assertEqual(len(codes), 5)
+        self.assertEqual(self.sim.stats()["requests"], 1)
+
+
+class Streams(ServeCase):
+    def feed_kcat(self, job, lines, *flags):
+        kcat = shutil.which("kcat")
+        self.assertTrue(kcat, "kcat is missing; deploy/setup.sh --tests installs it")
+        subprocess.run([kcat, "-P", "-b", self.broker.bootstrap, "-t", self.topic("shards"),
+                        "-q", "-H", f"job={job}", *flags], input="".join(lines), text=True, check=True,
+                       env={**os.environ, "KCAT_CONFIG": "/dev/null"}, timeout=60)
+
+    def line(self, custom_id):
+        return json.dumps(prompt(custom_id)) + "\n"
+
+    def test_an_open_job_fed_by_any_client(self):
+        self.serve("a", "b")
+        self.fleet_command("jobs", "open", "stream", expect=OK)
+        ids = [f"kc-{i}" for i in range(200)]
+        self.feed_kcat("stream", map(self.line, ids))
+        self.wait_status("stream", lambda s: s["answered"] == 200, "what kcat sent is answered")
+        self.assertEqual(self.status("stream")["state"], "open")
+
+        producer = self.producer()
+        for i in range(300):
+            producer.produce(self.topic("shards"), self.line(f"py-{i}"), key=f"py-{i}",
+                             headers={"job": "stream"})
+        producer.produce(self.topic("shards"), self.line("py-7"), key="py-7",
+                         headers={"job": "stream"})
+        several = [f"many-{i}" for i in range(40)]
+        producer.produce(self.topic("shards"), "".join(map(self.line, several)), key="many",
+                         headers={"job": "stream"})
+        self.assertEqual(producer.flush(30), 0)
+        ids += [f"py-{i}" for i in range(300)] + several
+        self.wait_status("stream", lambda s: s["answered"] == len(ids) and s["errors"] == 1,
+                         "what Python sent is answered")
+        self.results("stream", expect=STOPPED)
+        self.fleet_command("status", "stream", expect=STOPPED)
+        self.fleet_command("jobs", "close", "stream", expect=OK)
+        last = self.wait_finished("stream", expect=ERROR_ROWS)
+        self.assertEqual((last["answered"], last["errors"], last["outcome"]),
+                         (len(ids), 1, "completed"))
+
+        rows = [m for m in self.consume("results") if not m.key().endswith(b"py-7")]
+        self.assertEqual(sorted(m.key().decode() for m in rows),
+                         sorted(f"stream/{i}" for i in ids if i != "py-7"))
+        self.assertTrue(all(dict(m.headers())["job"] == b"stream" for m in rows))
+        kinds = [dict(m.headers())["kind"] for m in self.consume("results")]
+        self.assertEqual((kinds.count(b"answered"), kinds.count(b"invalid")), (len(ids), 1))
+        duplicate = [json.loads(m.value()) for m in self.consume("results")
+                     if dict(m.headers())["kind"] == b"invalid"][0]
+        self.assertEqual((duplicate["custom_id"], duplicate["error"]["code"]),
+                         ("py-7", "duplicate_custom_id"))
+        out = self.folder / "stream.jsonl"
+        self.fleet_command("results", "stream", "-o", out, expect=ERROR_ROWS)
+        answered = [json.loads(line)["custom_id"] for line in out.read_text().splitlines()]
+        self.assertEqual(sorted(answered), sorted(ids))
+        self.assertEqual(self.sim.stats()["requests"], len(ids))
+
+    def test_an_empty_open_job_finishes_when_closed(self):
+        self.serve()
+        self.fleet_command("jobs", "open", "none", expect=OK)
+        self.fleet_command("jobs", "close", "none", expect=OK)
+        self.assertEqual(self.wait_finished("none", expect=OK)["prompts"], 0)
+
+
+class Control(ServeCase):
+    sim_pools = {"main": {"latency": "40ms"}}
+
+    def test_pause_sends_nothing_and_resume_goes_on(self):
+        path = self.folder / "in.jsonl"
+        ids = write_prompts(path, 1500)
+        self.serve("a", "b")
+        self.submit(path, "j")
+        self.wait_status("j", lambda s: s["answered"] > 50, "it is under way")
+        self.fleet_command("pause", "j", expect=OK)
+        self.wait_status("j", lambda s: s["state"] == "paused" and s["in_flight"] == 0 and s[
+            "answered"] == self.sim.stats()["answered"], "nothing is in flight")
+        # Another job passes it: what is paused stays, whatever else the members do.
+        other = self.folder / "other.jsonl"
+        write_prompts(other, 100, prefix="o")
+        sent = self.requests()
+        self.submit(other, "other")
+        self.wait_finished("other", expect=OK)
+        self.assertEqual(self.requests(), sent + 100)
+        self.fleet_command("resume", "j", expect=OK)
+        self.wait_finished("j", expect=OK)
+        self.check_answers(self.results("j", expect=OK)[0], ids)
+        self.assertEqual(self.requests(), 1600)
+
+    def test_cancel_leaves_a_row_for_every_prompt(self):
+        path = self.folder / "in.jsonl"
+        ids = write_prompts(path, 3000)
+        self.serve("a", "b")
+        self.submit(path, "j")
+        self.wait_status("j", lambda s: s["answered"] > 50, "it is under way")
+        self.fleet_command("cancel", "j", expect=OK)
+        last = self.wait_finished("j", expect=ERROR_ROWS)
+        self.assertEqual((last["outcome"], last["prompts"]), ("cancelled", 3000))
+        answers, errors = self.results("j", expect=ERROR_ROWS)
+        self.assertEqual(set(answers) | set(errors), set(ids))
+        self.assertEqual(set(answers) & set(errors), set())
+        self.assertEqual(set(self.codes(errors).values()), {"cancelled"})
+        self.assertEqual(len(answers), self.requests())
+
+    def test_cancelling_a_paused_job_ends_it(self):
+        path = self.folder / "in.jsonl"
+        write_prompts(path, 50)
+        self.submit(path, "j")
+        self.fleet_command("pause", "j", expect=OK)
+        self.serve()
+        self.fleet_command("cancel", "j", expect=OK)
+        self.wait_finished("j", expect=ERROR_ROWS)
+        self.assertEqual(self.requests(), 0)
+
+    def test_a_small_job_does_not_wait_behind_a_big_one(self):
+        big, small = self.folder / "big.jsonl", self.folder / "small.jsonl"
+        write_prompts(big, 4000, prefix="b")
+        write_prompts(small, 60, prefix="s")
+        self.serve("a", "b")
+        self.submit(big, "big")
+        self.wait_status("big", lambda s: s["answered"] > 20, "it is under way")
+        self.submit(small, "heavy", "--weight", "50")
+        self.wait_finished("heavy", expect=OK)
+        self.assertLess(self.status("big")["answered"], 4000)
+        write_prompts(small, 60, prefix="t")
+        self.submit(small, "first", "--priority", "3")
+        self.wait_finished("first", expect=OK)
+        self.assertLess(self.status("big")["answered"], 4000)
+
+
+class Again(ServeCase):
+    sim_pools = {"main": {},
+                 "bad": {"faults": [{"kind": "error", "share": 0.4, "by": "prompt", "status": 400,
+                                     "code": "content_filter", "message": "no"}]},
+                 "deaf": {"faults": [{"kind": "hang", "share": 1}]}}
+
+    def test_failed_rows_are_sent_again(self):
+        self.configure(working=["main=bad"])
+        path = self.folder / "in.jsonl"
+        ids = write_prompts(path, 400)
+        member = self.serve()
+        self.submit(path, "j")
+        last = self.wait_finished("j", expect=ERROR_ROWS)
+        failed = last["errors"]
+        self.assertGreater(failed, 50)
+        codes = set(self.codes(self.results("j", expect=ERROR_ROWS)[1]).values())
+        self.assertEqual(len(codes), 1, codes)
+        self.configure()
+        member.process.signal(signal.SIGHUP)
+        member.wait_log("is in force")
+        self.fleet_command("retry", "j", "--code", "no_such_code", expect=OK)
+        self.wait_finished("j", expect=ERROR_ROWS)
+        self.assertEqual(self.requests("main"), 0)
+        self.fleet_command("retry", "j", "--code", codes.pop(), expect=OK)
+        last = self.wait_finished("j", expect=OK)
+        self.assertEqual((last["prompts"], last["answered"], last["errors"]), (400, 400, 0))
+        answers, errors = self.results("j", expect=OK)
+        self.check_answers(answers, ids)
+        self.assertEqual((errors, self.requests("main")), ({}, failed))
+
+    def test_prompts_in_doubt_are_held_until_asked_for(self):
+        self.configure(working=["main=deaf"], policy={"in_doubt": "hold"})
+        path = self.folder / "in.jsonl"
+        ids = write_prompts(path, 60)
+        member = self.serve()
+        self.submit(path, "j")
+        self.sim.wait_for(lambda s: s["pools"]["deaf"]["in_flight"] >= 10, "calls hang")
+        member.kill()
+        sent = self.requests("deaf")
+        self.configure(policy={"in_doubt": "hold"})
+        self.run_member()
+        last = self.wait_finished("j", expect=ERROR_ROWS)
+        held = last["errors"]  # with those whose turn had come, but who were not sent yet
+        self.assertTrue(sent <= held < 60 and last["answered"] == 60 - held, (sent, last))
+        errors = self.results("j", expect=ERROR_ROWS)[1]
+        self.assertEqual(set(self.codes(errors).values()), {"in_doubt"})
+        self.assertEqual(self.sim.stats()["repeated_ids"], 0)
+        self.fleet_command("retry", "j", "--in-doubt", expect=OK)
+        self.wait_finished("j", expect=OK)
+        self.check_answers(self.results("j", expect=OK)[0], ids)
+        self.assertEqual(self.requests("main"), 60)
+
+
+class Money(ServeCase):
+    def test_a_budget_holds_and_is_shown(self):
+        path = self.folder / "in.jsonl"
+        write_prompts(path, 600)
+        self.serve("a", "b")
+        self.submit(path, "j", "--budget", "0.02")
+        parts = len({m.partition() for m in self.consume("shards")})
+
+        def is_spent(status):
+            held = [re.search(r"\((\d+) partition", h) for h in status["held_up"]]
+            return status["in_flight"] == 0 and sum(int(h.group(1)) for h in held) == parts
+
+        status = self.wait_status("j", is_spent, "every partition's part is spent")
+        self.assertTrue(all("budget" in held for held in status["held_up"]), status["held_up"])
+        self.assertTrue(0 < status["answered"] < 600, status)
+        billed = self.sim.stats()["billed_usd"]
+        self.assertLessEqual(billed, 0.02)
+        self.assertAlmostEqual(status["cost_usd"], billed, places=7)
+        self.assertEqual(status["budget_usd"], 0.02)
+        text = self.fleet_command("status", "j", expect=STOPPED).out
+        self.assertIn("Held up: budget-spent: the partition's part of the budget is spent", text)
+        # Nobody else waits for it.
+        write_prompts(path, 60, prefix="other")
+        self.submit(path, "other")
+        self.wait_finished("other", expect=OK)
+
+
+if __name__ == "__main__":
+    unittest.main()
