@@ -115,8 +115,10 @@ result<partition_offsets> admin::offsets(topic t, std::int32_t partition) {
   partition_offsets out;
   const auto ask = [&](client& kafka, std::int64_t& end) {
     auto code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    // The first question after a change of leaders goes to the old one.
+    // The first question after a change of leaders goes to the old one. The library would go on
+    // asking it for minutes: it looks for new leaders only of topics that it has a handle of.
     for (int i = 0; i < attempts_max; ++i) {
+      if (i > 0 && !metadata_of(kafka, t)) break;
       code = rd_kafka_query_watermark_offsets(kafka.get(), name.c_str(), partition, &out.first,
                                               &end, answer_ms_max);
       const bool moved = code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
