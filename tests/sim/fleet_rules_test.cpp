@@ -284,5 +284,44 @@ TEST_F(fleet_rules, the_watermark_waits_for_what_a_retry_opened_below_it) {
   EXPECT_EQ(c.recovered->reopened[0], line(1).in(1));
 }
 
+// Members that lost their sessions in an outage mostly come back to what they had: answers are kept
+// until the group says whose the partition is.
+TEST_F(fleet_rules, a_hand_over_that_fails_waits_for_what_the_group_says) {
+  for (const bool comes_back : {true, false}) {
+    stage_set alone;
+    alone.broker.append(topic::shards, {});
+    alone.broker.append(topic::shards, {});
+    probe a(alone, "a");
+    ASSERT_TRUE(a.ready());
+    a.intend(line(1));
+    a.answer(line(1));
+    ASSERT_TRUE(a.durable());
+    a.assigned = false;
+    alone.broker.faults.lost_request = 1;
+    a->suspend();
+    a.step();
+    alone.run(10s);
+    alone.broker.faults = {};
+    EXPECT_EQ(a.state(), owner_state::suspended);
+    EXPECT_TRUE(rows(alone).empty());
+    if (comes_back) {
+      a.assigned = true;
+      a->resume();
+      a.step();
+      ASSERT_TRUE(a.quiet());
+    } else {
+      a->leave();
+      a->close();
+      a.step();
+      ASSERT_TRUE(a.until([&] { return a.state() == owner_state::closed; }));
+      probe b(alone, "b");
+      ASSERT_TRUE(b.ready());
+      EXPECT_EQ(b.recovered->salvaged, 1);
+      ASSERT_TRUE(b.quiet());
+    }
+    EXPECT_EQ(rows(alone).size(), 1u);
+  }
+}
+
 }  // namespace
 }  // namespace spillway::sim
