@@ -25,15 +25,28 @@ std::string body_key(partition_id p, std::int64_t offset) {
   return key;
 }
 
+// The store has room of its own in files made ahead: it would notice a full disk only when it
+// needs the next file, and a write that fails there costs a reopening.
+constexpr std::uintmax_t room_min = 1u << 20, room_enough = 2u << 20;
+
+std::optional<std::uintmax_t> room_in(const std::string& folder) {
+  std::error_code error;
+  const auto space = std::filesystem::space(folder, error);
+  if (error) return std::nullopt;
+  return space.available;
+}
+
 }  // namespace
 
-result<std::unique_ptr<member_index>> member_index::open(const std::string& folder) {
+result<std::unique_ptr<member_index>> member_index::open(const std::string& folder,
+                                                         room_source room) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error)
     return failure{failure_kind::storage, "can't create " + folder + ": " + error.message() +
                                               "; choose another folder with member.state"};
-  std::unique_ptr<member_index> index(new member_index(folder + "/index"));
+  std::unique_ptr<member_index> index(
+      new member_index(folder + "/index", room ? std::move(room) : room_in));
   if (auto begun = index->begin(); !begun) return begun.error();
   return index;
 }
@@ -62,8 +75,7 @@ void member_index::recover(const failure& f, const index_store* seen) {
   const std::unique_lock lock(mutex_);
   if (store_.get() != seen && store_) return;
   const bool no_room = is_disk_full(f);
-  if (no_room && !full_.exchange(true))
-    spdlog::error("no room for the local index in {}: sending pauses until there is", folder_);
+  if (no_room) ran_out();
   store_.reset();
   if (!no_room) {
     spdlog::warn("the local index is damaged and will be rebuilt from Kafka: {}", f.message);
@@ -77,6 +89,11 @@ void member_index::recover(const failure& f, const index_store* seen) {
       spdlog::error("the local index can't be opened: sending pauses until it can: {}",
                     begun.error().message);
   }
+}
+
+void member_index::ran_out() {
+  if (full_.exchange(true)) return;
+  spdlog::error("the local index in {} has no room: sending pauses until there is some", folder_);
 }
 
 void member_index::write(const std::vector<index_write>& writes, write_safety safety) {
@@ -143,10 +160,12 @@ void member_index::remove_bodies(partition_id p) {
 }
 
 void member_index::probe() {
-  constexpr std::size_t room_needed = 1u << 20;
-  std::error_code error;
-  const auto space = std::filesystem::space(folder_, error);
-  if (error || space.available < room_needed) return;
+  const auto room = room_(folder_);
+  if (!full_.load()) {
+    if (room && *room < room_min) ran_out();
+    return;
+  }
+  if (!room || *room < room_enough) return;
   std::string filler = "spillway";
   write({{"probe", filler}}, write_safety::power_loss);
   const std::shared_lock lock(mutex_);

@@ -1,12 +1,15 @@
 #include "connectors/kafka/membership.hpp"
 
+#include "connectors/kafka/admin.hpp"
 #include "connectors/kafka/client.hpp"
 
 #include <spdlog/spdlog.h>
 
 #include <array>
 #include <atomic>
+#include <cstdio>
 #include <mutex>
+#include <random>
 #include <thread>
 
 namespace spillway::kafka {
@@ -23,6 +26,17 @@ std::int64_t now_ms() {
 }
 
 constexpr std::size_t error_text_bytes = 512;
+
+constexpr std::chrono::milliseconds ask_again_after{500};
+
+/// Tells one process's membership from another's of the same name.
+std::string fresh_client_id(const kafka_settings& settings) {
+  const auto base = settings.properties.find("client.id");
+  std::random_device device;
+  std::array<char, 20> text{};
+  std::snprintf(text.data(), text.size(), "-%08x%08x", device(), device());
+  return (base == settings.properties.end() ? "spillway" : base->second) + text.data();
+}
 
 /// What is no matter of a moment.
 bool is_lasting(rd_kafka_resp_err_t code) {
@@ -48,20 +62,25 @@ class rdkafka_membership final : public membership {
   }
 
  private:
+  result<void> open();
   void run();
   void rebalance(rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t*);
   void take(rd_kafka_topic_partition_list_t*);
   void give_back();
   void check_fatal();
+  void come_back_if_alone();
   void remember(partition_set owned) {
     const std::lock_guard lock(mutex_);
     owned_ = std::move(owned);
   }
 
   membership_callbacks callbacks_;
-  std::string topic_;
+  kafka_settings settings_;
+  std::string member_id_, client_id_, topic_;
   std::unique_ptr<client> kafka_;
   bool fatal_ = false;
+  std::optional<std::string> fenced_;  ///< what was said, until it is known who did it
+  clock::time_point ask_at_{};
   std::atomic<bool> closing_ = false;
   std::atomic<std::int64_t> polled_at_ms_ = now_ms();
   mutable std::mutex mutex_;
@@ -71,7 +90,16 @@ class rdkafka_membership final : public membership {
 
 result<void> rdkafka_membership::start(const kafka_settings& settings,
                                        const std::string& member_id) {
+  settings_ = settings;
+  member_id_ = member_id;
+  client_id_ = fresh_client_id(settings);
   topic_ = topic_name(settings, topic::shards);
+  if (auto opened = open(); !opened) return opened.error();
+  thread_ = std::thread([this] { run(); });
+  return {};
+}
+
+result<void> rdkafka_membership::open() {
   client_callbacks callbacks;
   callbacks.rebalance = [this](rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* list) {
     rebalance(code, list);
@@ -80,9 +108,10 @@ result<void> rdkafka_membership::start(const kafka_settings& settings,
     if (is_lasting(code) && !closing_ && callbacks_.trouble)
       callbacks_.trouble(kafka_->explained(code, reason, topic_).message);
   };
-  auto made = client::make(settings, RD_KAFKA_CONSUMER, "member " + member_id,
-                           {{"group.id", settings.fleet},
-                            {"group.instance.id", member_id},
+  auto made = client::make(settings_, RD_KAFKA_CONSUMER, "member " + member_id_,
+                           {{"group.id", settings_.fleet},
+                            {"group.instance.id", member_id_},
+                            {"client.id", client_id_},
                             {"partition.assignment.strategy", "range"},
                             {"session.timeout.ms", "6000"},
                             {"heartbeat.interval.ms", "1000"},
@@ -103,7 +132,6 @@ result<void> rdkafka_membership::start(const kafka_settings& settings,
   if (const auto code = rd_kafka_subscribe(kafka_->get(), topics.get());
       code != RD_KAFKA_RESP_ERR_NO_ERROR)
     return kafka_->explained(code, {}, topic_);
-  thread_ = std::thread([this] { run(); });
   return {};
 }
 
@@ -112,6 +140,7 @@ void rdkafka_membership::run() {
     polled_at_ms_ = now_ms();
     const rdk_message message(rd_kafka_consumer_poll(kafka_->get(), poll_ms));
     check_fatal();
+    if (fenced_ && clock::now() >= ask_at_) come_back_if_alone();
     if (!message || message->err == RD_KAFKA_RESP_ERR_NO_ERROR || fatal_) continue;
     if (is_lasting(message->err) && callbacks_.trouble)
       callbacks_.trouble(
@@ -166,10 +195,39 @@ void rdkafka_membership::check_fatal() {
   const auto code = rd_kafka_fatal_error(kafka_->get(), text.data(), text.size());
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return;
   fatal_ = true;
+  const auto owned = assigned();
   remember({});
-  const auto& tell =
-      code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? callbacks_.fenced : callbacks_.trouble;
-  if (tell) tell(kafka_->explained(code, text.data()).message);
+  const auto message = kafka_->explained(code, text.data()).message;
+  if (code != RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) {
+    if (callbacks_.trouble) callbacks_.trouble(message);
+    return;
+  }
+  fenced_ = message;
+  ask_at_ = {};
+  if (!owned.empty() && callbacks_.lost) callbacks_.lost(owned);
+}
+
+/// After an outage a member can be fenced by itself: a request to join that it gave up long ago
+/// reaches the broker behind the one that it made later. The group knows which process it has.
+void rdkafka_membership::come_back_if_alone() {
+  const auto holder = client_id_of(settings_, member_id_);
+  if (closing_) return;
+  if (!holder) {
+    ask_at_ = clock::now() + ask_again_after;
+    return;
+  }
+  const auto why = *std::exchange(fenced_, std::nullopt);
+  if (*holder && **holder != client_id_) {
+    if (callbacks_.fenced) callbacks_.fenced(why);
+    return;
+  }
+  spdlog::warn("member {} was fenced by a late request of its own: it joins the group again",
+               member_id_);
+  rd_kafka_consumer_close(kafka_->get());
+  kafka_.reset();
+  fatal_ = false;
+  if (const auto opened = open(); !opened && callbacks_.fenced)
+    callbacks_.fenced(opened.error().message);
 }
 
 }  // namespace

@@ -22,7 +22,8 @@ using partition_set = std::set<std::int32_t>;
 struct membership_callbacks {
   std::function<void(const partition_set&)> revoked;
   std::function<void(const partition_set&)> assigned;
-  /// The group went on without this member (its session ended): whoever owns these now fences us.
+  /// The group may have gone on without this member (its session ended): whoever owns these now
+  /// fences us. `assigned` follows once it is back.
   std::function<void(const partition_set&)> lost;
   /// Another process joined with the same member id: this one is out for good.
   std::function<void(std::string message)> fenced;

@@ -115,7 +115,9 @@ void owner::on(const link_late_acked& acked) {
 }
 
 void owner::close() {
-  if (hand_over_ == hand_over_phase::written || hand_over_ == hand_over_phase::stored) leave();
+  if (hand_over_ == hand_over_phase::written || hand_over_ == hand_over_phase::stored ||
+      phase_ == phase::parked)
+    leave();
   closing_ = true;
 }
 

@@ -21,8 +21,11 @@ void owner::fail(link_fault fault, const std::string& message) {
   if (fault == link_fault::fenced) ++counters_.fences;
   if (hand_over_ == hand_over_phase::leaving) return;  // `late` needs no transactions
   if (hand_over_ == hand_over_phase::stored) return park();
-  if (!assigned_ && fault != link_fault::refused)
+  if (!assigned_ && fault != link_fault::refused) {
+    // Asked to hand over it is told soon whether to go on, or to send its answers by `late`.
+    if (hand_over_ != hand_over_phase::none) return park();
     return drop("the group gives the partition to another member");
+  }
   if (fault == link_fault::refused) return refuse(message);
   ++counters_.reopenings;
   back_off(backoff_);
@@ -37,7 +40,7 @@ void owner::back_off(duration wait) {
   wake_at(retry_at_);
 }
 
-/// Handed over: the partition may be somebody else's by now. `resume` or `leave` will tell.
+/// The partition may be somebody else's by now. `resume` or `leave` will tell.
 void owner::park() {
   requeue();
   link_.reset();

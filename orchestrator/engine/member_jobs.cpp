@@ -66,7 +66,7 @@ void fleet_member::put_jobs(const std::vector<kafka::job_entry>& changed,
     const auto it = std::find_if(jobs_.begin(), jobs_.end(),
                                  [&](const auto& job) { return job.second.number == number; });
     if (it == jobs_.end()) continue;
-    if (it->second.final) engine_->drop_job(number);
+    if (engine_->idle(number)) engine_->drop_job(number);
     reader_->forget_job(number);
     jobs_.erase(it);
   }

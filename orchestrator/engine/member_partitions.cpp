@@ -82,14 +82,22 @@ void fleet_member::reassign(const kafka::partition_set& set) {
     if (!homes_.contains(p)) take_over(p);
 }
 
+/// Whether others have its partitions now is told with the next assignment: they stay as they are
+/// until then, but nothing is sent. After an outage of the broker all members have lost theirs, and
+/// most come back to where they were.
 void fleet_member::on_lost() {
-  spdlog::warn("the group went on without this member: its partitions are others' now");
+  spdlog::warn("the group went on without this member: its partitions wait for what it says next");
+  ++rebalances_;
   assigned_.clear();
   engine_->set_share({partitions_, {}}, time_.now());
   closer_->set_in_charge(false);
-  std::vector<home*> gone;
-  for (auto& [id, h] : homes_) gone.push_back(h.get());
-  for (auto* h : gone) give_up(*h);
+  for (auto& [id, h] : homes_) {
+    h->log->set_assigned(false);
+    if (h->phase != partition_phase::active) continue;
+    engine_->suspend(id);
+    h->phase = partition_phase::suspended;
+  }
+  wake_ = {};
 }
 
 /// Open calls go on; their answers reach the next owner through `late`.
@@ -270,7 +278,7 @@ void fleet_member::reap() {
 void fleet_member::look_after_index(time_point now) {
   if (now - probed_at_ < probe_period) return;
   probed_at_ = now;
-  if (index_->full()) index_->probe();
+  index_->probe();
   engine_->pause(index_->full());
 }
 

@@ -5,11 +5,14 @@
 #include <cstdlib>
 #include <string>
 
+#include <unistd.h>
+
 namespace spillway::failpoints {
 namespace {
 
 struct settings {
   std::string name, poison;
+  std::string when;  // counts while this file is there; empty: always
   long at = 0;
 };
 
@@ -17,7 +20,11 @@ const settings& chosen() {
   static const settings s = [] {
     settings out;
     if (const char* text = std::getenv("SPILLWAY_FAILPOINT")) {
-      const std::string_view all(text);
+      std::string_view all(text);
+      if (const auto file = all.find('@'); file != std::string_view::npos) {
+        out.when = all.substr(file + 1);
+        all = all.substr(0, file);
+      }
       const auto colon = all.rfind(':');
       out.name = all.substr(0, colon);
       out.at = colon == std::string_view::npos
@@ -37,7 +44,9 @@ const bool armed =
 
 void pass(std::string_view name) {
   static std::atomic<long> passes{0};
-  if (name == chosen().name && ++passes == chosen().at) std::raise(SIGKILL);
+  const auto& s = chosen();
+  if (name != s.name || (!s.when.empty() && access(s.when.c_str(), F_OK) != 0)) return;
+  if (++passes == s.at) std::raise(SIGKILL);
 }
 
 void look(std::string_view request) {

@@ -13,7 +13,8 @@ void pass(std::string_view name);
 void look(std::string_view request);
 }  // namespace failpoints
 
-/// SPILLWAY_FAILPOINT=<name>:<n> kills the process (SIGKILL) at the n-th pass of the point.
+/// SPILLWAY_FAILPOINT=<name>:<n>[@<file>] kills the process (SIGKILL) at the n-th pass of the
+/// point; with a file only passes while that exists count.
 inline void failpoint(std::string_view name) {
   if (failpoints::armed) failpoints::pass(name);
 }

@@ -311,6 +311,18 @@ class Fleet:
         wait(enough, f"{wanted} rows; there are {self.watch.done}", seconds)
         return self
 
+    def wait_quiet(self, seconds=1.5):
+        """Nothing was written to journal, results and `late` for so long."""
+        last = {"seen": -1, "since": 0.0}
+
+        def quiet():
+            if self.watch.taken != last["seen"]:
+                last.update(seen=self.watch.taken, since=time.monotonic())
+            return time.monotonic() - last["since"] > seconds
+
+        wait(quiet, "the fleet comes to rest", 60)
+        return self
+
     # ---- the end ----
 
     def finish(self, bound=None, complete=True, failed=0, seconds=WAIT_SECONDS_MAX):

@@ -116,9 +116,8 @@ def many_partitions(bench):
             quiet.update(end=end, since=time.monotonic())
         return time.monotonic() - quiet["since"] > seconds
 
-    wait(lambda: idle(5), "transactions end", 60, every=0.1)
-    rested = quiet["end"]
-    wait(lambda: idle(5 + 35), "longer than the time between snapshots", 90, every=0.1)
-    bench.expect(quiet["end"] == rested, "transactions went on with nothing to do")
+    # The last work is still to be in a snapshot, within 30 s, and that is a transaction of each
+    # partition. After it nothing may follow, for longer than the time between snapshots.
+    wait(lambda: idle(40), "40 s without a transaction", 100, every=0.1)
     admin.close()
     fleet.finish()

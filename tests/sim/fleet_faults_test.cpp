@@ -99,6 +99,45 @@ TEST_F(fleet_faults, a_fence_is_answered_by_what_the_group_says) {
   }
 }
 
+// Members that lost their sessions in an outage mostly come back to what they had: answers are kept
+// until the group says whose the partition is.
+TEST_F(fleet_faults, a_hand_over_that_fails_waits_for_what_the_group_says) {
+  for (const bool comes_back : {true, false}) {
+    stage_set alone;
+    alone.broker.append(topic::shards, {});
+    alone.broker.append(topic::shards, {});
+    probe a(alone, "a");
+    ASSERT_TRUE(a.ready());
+    a.intend(line(1));
+    a.answer(line(1));
+    ASSERT_TRUE(a.durable());
+    a.assigned = false;
+    alone.broker.faults.lost_request = 1;
+    a->suspend();
+    a.step();
+    alone.run(10s);
+    alone.broker.faults = {};
+    EXPECT_EQ(a.state(), owner_state::suspended);
+    EXPECT_TRUE(rows(alone).empty());
+    if (comes_back) {
+      a.assigned = true;
+      a->resume();
+      a.step();
+      ASSERT_TRUE(a.quiet());
+    } else {
+      a->leave();
+      a->close();
+      a.step();
+      ASSERT_TRUE(a.until([&] { return a.state() == owner_state::closed; }));
+      probe b(alone, "b");
+      ASSERT_TRUE(b.ready());
+      EXPECT_EQ(b.recovered->salvaged, 1);
+      ASSERT_TRUE(b.quiet());
+    }
+    EXPECT_EQ(rows(alone).size(), 1u);
+  }
+}
+
 TEST_F(fleet_faults, an_owner_that_was_succeeded_finds_out_and_lets_go) {
   probe a(stage, "a");
   ASSERT_TRUE(a.ready());
@@ -114,6 +153,28 @@ TEST_F(fleet_faults, an_owner_that_was_succeeded_finds_out_and_lets_go) {
   b.answer(line(1), nano_usd(130), "", 2);
   ASSERT_TRUE(b.quiet());
   EXPECT_EQ(rows(stage).size(), 1u);
+}
+
+// A predecessor that fenced us back may have stored answers that we have not seen: paid for.
+TEST_F(fleet_faults, an_answer_stored_behind_the_take_over_is_not_paid_twice) {
+  owner_limits slow;
+  slow.commit_after = 1h;
+  stage.broker.faults.transaction_timeout = 1h;
+  probe a(stage, "a", "", slow);
+  ASSERT_TRUE(a.ready());
+  a.intend(line(1));
+  ASSERT_TRUE(a.durable());
+  probe c(stage, "c");
+  ASSERT_TRUE(c.ready());
+  ASSERT_TRUE(find(*c.recovered, line(1)));
+  a.answer(line(1));
+  ASSERT_TRUE(a.durable()) << "it opened again and stored it";
+  c.intend(line(1), 2, nano_usd(100));
+  ASSERT_TRUE(c.until([&] { return c.state() == owner_state::dropped; }));
+  probe d(stage, "d");
+  ASSERT_TRUE(d.ready());
+  EXPECT_EQ(d.recovered->salvaged, 1);
+  EXPECT_TRUE(is_done(*d.recovered, line(1)));
 }
 
 // An end of unknown outcome is never followed by an abort: a new link finds out what became of it.

@@ -87,6 +87,7 @@ class Ledger:
         self.wrong = []  # keys of rows with another prompt's answer
         self.late_records = 0
         self.snapshots = set()  # partitions where one was seen
+        self.taken = 0  # records, committed or not
         self.chunks_seen = 0
         self._done, self._stored = _Chunks(), _Chunks()
         self._events = collections.defaultdict(list)  # partition -> _Event
@@ -112,6 +113,7 @@ class Ledger:
         )
 
     def take_stored(self, record):
+        self.taken += 1
         topic = record.topic.rsplit(".", 1)[1]
         if "chunk" in record.headers:
             self.chunks_seen += 1

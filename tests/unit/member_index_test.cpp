@@ -88,6 +88,28 @@ TEST_F(member_index_test, one_process_at_a_time) {
   EXPECT_EQ(second.error().kind, failure_kind::usage);
 }
 
+// What the store writes next may still fit into files it made ahead.
+TEST_F(member_index_test, is_full_before_a_write_fails_and_goes_on_when_there_is_room) {
+  std::optional<std::uintmax_t> room = 1u << 30;
+  auto opened = member_index::open(folder(), [&](const std::string&) { return room; });
+  ASSERT_TRUE(opened);
+  auto& index = **opened;
+  index.probe();
+  EXPECT_FALSE(index.full());
+  room = 0;
+  index.probe();
+  EXPECT_TRUE(index.full());
+  room = std::nullopt;
+  index.probe();
+  EXPECT_TRUE(index.full()) << "unknown is no news";
+  room = 1u << 30;
+  index.probe();
+  EXPECT_FALSE(index.full());
+  room = std::nullopt;
+  index.probe();
+  EXPECT_FALSE(index.full());
+}
+
 // A clean end leaves nothing in the write-ahead log, so what a kill leaves is copied while it runs.
 TEST_F(member_index_test, a_damaged_write_ahead_log_is_noticed) {
   auto index = open();

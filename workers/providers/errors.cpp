@@ -195,7 +195,8 @@ const error_rule& rule_for(error_source source, const error_report& report) {
 bool requests_more_than_limit(std::string_view message) {
   const auto limit = number_after(message, "limit");
   const auto requested = number_after(message, "requested");
-  if (limit && requested) return *requested > *limit;
+  // A limit of nothing says that nothing may be sent now, not that this is too much.
+  if (limit && requested) return *limit > 0 && *requested > *limit;
   return find_ignoring_case(message, "request too large") != std::string_view::npos;
 }
 
