@@ -167,7 +167,9 @@ finished_row partition_map::to_row(finished_prompt&& f) const {
   finished_row out;
   const auto where = with_generation(table_.place_of(f.where));
   const auto& job = table_.job_of(f.where.shard());
-  out.key = result_key(job, f.custom_id_token, partition_, where);
+  // Whoever keeps the last row of each key must not lose the answer to a repeated id.
+  const bool repeated = f.error_code == "duplicate_custom_id";
+  out.key = result_key(job, repeated ? "null" : f.custom_id_token, partition_, where);
   out.row = std::move(f.row);
   while (!out.row.empty() && out.row.back() == '\n') out.row.pop_back();
   auto& facts = out.facts;
