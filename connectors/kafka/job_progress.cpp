@@ -41,15 +41,18 @@ bool is_complete_open(const job_entry& job, const job_parts& parts, std::uint32_
   return true;
 }
 
-bool is_complete_submission(const job_entry& job, const job_parts& parts) {
+bool is_complete_submission(const job_entry& job, const job_parts& parts,
+                            std::uint32_t partitions) {
   for (const auto& count : job.manifest->partitions) {
-    if (count.prompts == 0) continue;
+    if (count.prompts == 0 || count.partition >= partitions) continue;
     const auto at = parts.find(count.partition);
     if (at == parts.end()) return false;
     const auto& part = at->second;
-    if (part.prompts != static_cast<std::int64_t>(count.prompts) || !has_every_row(part) ||
-        !heeds_commands(job, part))
-      return false;
+    // Of a cancelled job what is there counts, whatever its manifest says.
+    const bool read_whole = job.cancelled
+                                ? part.read_to >= count.end_offset
+                                : part.prompts == static_cast<std::int64_t>(count.prompts);
+    if (!read_whole || !has_every_row(part) || !heeds_commands(job, part)) return false;
   }
   return true;
 }
@@ -122,7 +125,7 @@ job_sums sum_of(const job_entry& job, const job_parts& parts) {
 bool is_complete(const job_entry& job, const job_parts& parts, std::uint32_t partitions) {
   if (!job.manifest || job.state == job_phase::damaged) return false;
   return job.manifest->open ? is_complete_open(job, parts, partitions)
-                            : is_complete_submission(job, parts);
+                            : is_complete_submission(job, parts, partitions);
 }
 
 std::optional<final_record> final_of(const job_entry& job, const job_parts& parts,

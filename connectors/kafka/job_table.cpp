@@ -27,6 +27,8 @@ struct job_table::sources {
 
 namespace {
 
+constexpr const char* remedy = "; cancel the job and submit it again under another name";
+
 std::optional<std::string> mismatch(const manifest_record& m, std::uint32_t partitions) {
   if (m.open) return std::nullopt;
   std::uint64_t shards = 0, prompts = 0;
@@ -36,17 +38,19 @@ std::optional<std::string> mismatch(const manifest_record& m, std::uint32_t part
     prompts += p.prompts;
     if (!seen.insert(p.partition).second || (partitions > 0 && p.partition >= partitions))
       return "its manifest names partition " + std::to_string(p.partition) +
-             ", which the fleet does not have or which stands there twice";
+             ", which the fleet does not have or which stands there twice" + remedy;
   }
   if (shards == m.shards && prompts == m.prompts) return std::nullopt;
   return "its manifest counts " + std::to_string(m.prompts) + " prompts in " +
          std::to_string(m.shards) + " shards, but its partitions add up to " +
-         std::to_string(prompts) + " in " + std::to_string(shards);
+         std::to_string(prompts) + " in " + std::to_string(shards) + remedy;
 }
 
 job_phase state_of(const job_entry& job) {
   if (job.final) return job_phase::finished;
-  if (!job.reason.empty()) return job_phase::damaged;
+  // Cancelled, it ends with what is there.
+  const bool ends = job.cancelled && job.manifest;
+  if (!job.reason.empty() && !ends) return job_phase::damaged;
   if (!job.manifest) return job_phase::submitting;
   if (job.cancelled) return job_phase::cancelled;
   if (job.paused) return job_phase::paused;

@@ -20,7 +20,9 @@ struct verdict {
 
 verdict judge(const kafka::job_entry& job, command_kind kind) {
   const auto& name = job.name;
-  if (job.state == job_phase::damaged) return {{}, "job " + name + " is damaged: " + job.reason};
+  const bool may_end = kind == command_kind::cancel && job.manifest;
+  if (job.state == job_phase::damaged && !may_end)
+    return {{}, "job " + name + " is damaged: " + job.reason};
   if (job.state == job_phase::submitting && kind != command_kind::cancel) {
     return {{},
             "job " + name +

@@ -87,9 +87,7 @@ int serve(const serve_options& options, const stop_flag& stop) {
   const auto ended = (*working)->run(stop, [&] {
     if (const int asked = reloads_asked.load(); asked != reloads) {
       reloads = asked;
-      auto next = load(options);
-      auto done = next ? (*working)->reload(*std::move(next)) : result<void>(next.error());
-      if (done)
+      if (const auto done = (*working)->reload(load(options)); done)
         spdlog::info("configuration {} is in force", options.config);
       else
         spdlog::error("the configuration stays as it was: {}", done.error().message);

@@ -26,7 +26,7 @@ class fleet_member final : public member {
 
   [[nodiscard]] result<void> prepare();
   result<void> run(const stop_flag&, const std::function<void()>& each_look) override;
-  result<void> reload(fleet_config) override;
+  result<void> reload(result<fleet_config>) override;
 
  private:
   /// A partition that is ours, or that we are done with but for its last calls.

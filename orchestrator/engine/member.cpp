@@ -125,9 +125,13 @@ result<void> fleet_member::join() {
   kafka::membership_callbacks calls;
   calls.revoked = [this](const kafka::partition_set&) { on_revoked(); };
   calls.assigned = [this](const kafka::partition_set& set) {
+    in_group_ = true;
     post([this, set] { reassign(set); });
   };
-  calls.lost = [this](const kafka::partition_set&) { post([this] { on_lost(); }); };
+  calls.lost = [this](const kafka::partition_set&) {
+    in_group_ = false;
+    post([this] { on_lost(); });
+  };
   calls.fenced = [this](std::string message) {
     fail({failure_kind::usage, "another process works as member " + request_.id +
                                    " of this fleet, and this one makes way: " + message});
@@ -140,7 +144,6 @@ result<void> fleet_member::join() {
   auto joined = kafka::membership::join(request_.kafka, request_.id, std::move(calls));
   if (!joined) return joined.error();
   membership_ = *std::move(joined);
-  in_group_ = true;
   return {};
 }
 
@@ -276,11 +279,13 @@ void fleet_member::stop_all() {
   leaving_.clear();
 }
 
-result<void> fleet_member::reload(fleet_config next) {
+result<void> fleet_member::reload(result<fleet_config> read) {
   const auto refuse = [&](failure why) -> result<void> {
     post([this] { ++reloads_failed_; });
     return why;
   };
+  if (!read) return refuse(read.error());
+  auto& next = *read;
   const auto& old = request_.config;
   const bool same_fleet =
       next.kafka.brokers == old.kafka.brokers && next.kafka.fleet == old.kafka.fleet;

@@ -80,8 +80,9 @@ class member {
   /// timeout; 2: at once), or can't go on. Calls `each_look` about twenty times a second.
   [[nodiscard]] virtual result<void> run(const stop_flag& stop,
                                          const std::function<void()>& each_look) = 0;
-  /// Takes another configuration on, whole or not at all; no call is lost. Between looks.
-  [[nodiscard]] virtual result<void> reload(fleet_config) = 0;
+  /// Takes another configuration on, whole or not at all; no call is lost. Between looks. One that
+  /// could not be read counts as refused.
+  [[nodiscard]] virtual result<void> reload(result<fleet_config>) = 0;
 };
 
 }  // namespace spillway

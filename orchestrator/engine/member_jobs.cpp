@@ -34,13 +34,13 @@ job_setup setup_of(const kafka::job_entry& job, const fleet_config& config) {
 /// A manifest that says other than what stands in the partition: nobody can tell what is missing.
 std::string damage_of(const kafka::job_entry& job, const kafka::progress_record& p) {
   if (job.state == kafka::job_phase::damaged) return job.reason;
-  if (!job.manifest || job.manifest->open) return {};
+  if (!job.manifest || job.manifest->open || job.cancelled) return {};
   for (const auto& count : job.manifest->partitions) {
     if (count.partition != p.partition || p.read_to < count.end_offset) continue;
-    if (p.prompts == static_cast<std::int64_t>(count.prompts)) return {};
+    if (p.prompts == static_cast<std::int64_t>(count.prompts) || p.in_flight > 0) return {};
     return "the manifest counts " + std::to_string(count.prompts) + " prompts in partition " +
            std::to_string(p.partition) + ", the topic holds " + std::to_string(p.prompts) +
-           "; cancel the job and submit it again";
+           "; cancel the job and submit it again under another name";
   }
   return {};
 }
@@ -63,9 +63,8 @@ void fleet_member::put_jobs(const std::vector<kafka::job_entry>& changed,
     jobs_.insert_or_assign(job.name, job);
   }
   for (const auto number : gone) {
-    const auto it = std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& job) {
-      return job.second.number == number;
-    });
+    const auto it = std::find_if(jobs_.begin(), jobs_.end(),
+                                 [&](const auto& job) { return job.second.number == number; });
     if (it == jobs_.end()) continue;
     if (engine_->idle(number)) engine_->drop_job(number);
     reader_->forget_job(number);
@@ -95,11 +94,13 @@ void fleet_member::tell_logs_of_jobs() {
   for (const auto& [id, h] : homes_) h->log->jobs_changed(feed_->read_to(), commands);
 }
 
-/// An open job's end has to be seen by every partition, whether it has lines there or not.
+/// The end of an open or a cancelled job has to be seen by every partition, whether it has lines
+/// there or not.
 void fleet_member::add_closed_jobs(const home& h, const kafka::kafka_log_view& log, time_point now,
                                    std::vector<kafka::progress_record>& records) const {
   for (const auto& [name, job] : jobs_) {
-    if (job.final || !job.manifest || !job.manifest->open || !job.end_offsets) continue;
+    const bool ends = job.cancelled || job.end_offsets;
+    if (job.final || !job.manifest || !ends) continue;
     const bool there =
         std::any_of(records.begin(), records.end(), [&](const auto& r) { return r.job == name; });
     if (there) continue;
@@ -134,8 +135,8 @@ std::vector<member_job_view> fleet_member::job_views(time_point now) const {
       record.condition = "running";
       if (const auto e = engines.find({id, v.number}); e != engines.end()) {
         record.condition = name_of(e->second.condition);
-        record.reason = e->second.condition == job_condition::budget_spent ? part_is_spent
-                                                                           : e->second.reason;
+        record.reason =
+            e->second.condition == job_condition::budget_spent ? part_is_spent : e->second.reason;
       }
       if (auto damage = damage_of(job->second, record); !damage.empty()) {
         record.condition = "damaged";

@@ -120,8 +120,9 @@ class Broken(ServeCase):
     def refused(self, code, *texts, **how):
         process = self.run_member(**how).process
         self.assertEqual(process.wait(60), code, process.err)
-        said = [line for line in process.err.splitlines() if not " info " in line]
+        said = [line for line in process.err.splitlines() if line.startswith("spillway: ")]
         self.assertEqual(len(said), 1, process.err)
+        self.assertNotIn(" error ", process.err)
         for text in texts:
             self.assertIn(text, said[0])
 
@@ -200,6 +201,15 @@ class Letters(ServeCase):
         self.submit(path, "other")
         self.wait_finished("other", expect=OK)
         self.assertEqual(self.requests(), 10)
+        self.cancel_damaged()
+
+    def cancel_damaged(self):
+        self.fleet_command("pause", "j")
+        self.fleet_command("cancel", "j", expect=OK)
+        last = self.wait_finished("j", expect=ERROR_ROWS)
+        self.assertEqual((last["outcome"], last["prompts"]), ("cancelled", 20))
+        answers, errors = self.results("j", expect=ERROR_ROWS)
+        self.assertEqual(len(answers) + len(errors), 20)
 
     def test_prompts_that_are_missing_are_shown(self):
         path = self.folder / "in.jsonl"
@@ -217,6 +227,7 @@ class Letters(ServeCase):
         self.assertIn("damaged: the manifest counts 25 prompts", status["held_up"][0])
         self.assertIn("cancel", status["held_up"][0])
         self.fleet_command("status", "j", expect=STOPPED)
+        self.cancel_damaged()
 
 
 if __name__ == "__main__":

@@ -2,14 +2,18 @@
 
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import unittest
 
 from serve_support import ERROR_ROWS, OK, STOPPED, ServeCase
 from support import prompt, write_prompts
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Files(ServeCase):
@@ -97,21 +101,38 @@ class Streams(ServeCase):
         self.assertEqual((last["answered"], last["errors"], last["outcome"]),
                          (len(ids), 1, "completed"))
 
-        rows = [m for m in self.consume("results") if not m.key().endswith(b"py-7")]
-        self.assertEqual(sorted(m.key().decode() for m in rows),
-                         sorted(f"stream/{i}" for i in ids if i != "py-7"))
+        rows = self.consume("results")
         self.assertTrue(all(dict(m.headers())["job"] == b"stream" for m in rows))
-        kinds = [dict(m.headers())["kind"] for m in self.consume("results")]
-        self.assertEqual((kinds.count(b"answered"), kinds.count(b"invalid")), (len(ids), 1))
-        duplicate = [json.loads(m.value()) for m in self.consume("results")
-                     if dict(m.headers())["kind"] == b"invalid"][0]
-        self.assertEqual((duplicate["custom_id"], duplicate["error"]["code"]),
-                         ("py-7", "duplicate_custom_id"))
+        kinds = {kind: [m for m in rows if dict(m.headers())["kind"] == kind]
+                 for kind in (b"answered", b"invalid")}
+        self.assertEqual(sorted(m.key().decode() for m in kinds[b"answered"]),
+                         sorted(f"stream/{i}" for i in ids))
+        self.assertEqual(len(rows), len(ids) + 1)
+        repeated = kinds[b"invalid"][0]
+        row = json.loads(repeated.value())
+        self.assertEqual((row["custom_id"], row["error"]["code"]), ("py-7", "duplicate_custom_id"))
+        self.assertTrue(repeated.key().startswith(b"stream/@"), repeated.key())
         out = self.folder / "stream.jsonl"
-        self.fleet_command("results", "stream", "-o", out, expect=ERROR_ROWS)
+        self.fleet_command("results", "stream", "-o", out, "--overwrite", expect=ERROR_ROWS)
         answered = [json.loads(line)["custom_id"] for line in out.read_text().splitlines()]
         self.assertEqual(sorted(answered), sorted(ids))
         self.assertEqual(self.sim.stats()["requests"], len(ids))
+
+    def test_the_python_of_the_readme(self):
+        text = (ROOT / "README.md").read_text()
+        code = re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1)
+        self.assertIn("127.0.0.1:9092", code)
+        code = code.replace("127.0.0.1:9092", self.broker.bootstrap).replace(
+            "spillway.shards", self.topic("shards"))
+        ids = write_prompts(self.folder / "prompts.jsonl", 50)
+        self.serve()
+        self.fleet_command("jobs", "open", "stream", expect=OK)
+        packages = pathlib.Path(self.kafka.__file__).parents[1]
+        subprocess.run([sys.executable, "-c", code], cwd=self.folder, check=True, timeout=60,
+                       env={**os.environ, "PYTHONPATH": str(packages)})
+        self.fleet_command("jobs", "close", "stream", expect=OK)
+        self.wait_finished("stream", expect=OK)
+        self.check_answers(self.results("stream", expect=OK)[0], ids)
 
     def test_an_empty_open_job_finishes_when_closed(self):
         self.serve()

@@ -155,6 +155,8 @@ TEST(job_table, a_manifest_that_does_not_add_up_is_damage) {
   l.add(m);
   EXPECT_EQ(l.state("b"), job_phase::damaged);
   EXPECT_THAT(l.table.find("b")->reason, HasSubstr("partition 4"));
+  l.add(a_command("b", "c", command_kind::cancel));
+  EXPECT_EQ(l.state("b"), job_phase::cancelled) << "it can be got rid of";
 }
 
 TEST(job_table, garbage_is_told_and_changes_nothing) {
@@ -324,6 +326,24 @@ TEST(job_progress, a_submission_is_complete_when_every_partition_has_every_row) 
   EXPECT_EQ(final->outcome, job_outcome::completed);
   l.add(*final);
   EXPECT_FALSE(final_of(*l.table.find("a"), done, 4, {})) << "once";
+}
+
+TEST(job_progress, a_cancelled_submission_ends_with_what_is_there) {
+  log l;
+  auto m = a_manifest("a");
+  m.partitions[0].end_offset = m.partitions[1].end_offset = 7;
+  l.add(m);
+  l.add(a_command("a", "c", command_kind::cancel));
+  const auto& job = *l.table.find("a");
+  auto all = parts_of({part(0, 2, 1, 1), part(1, 1, 0, 1)});  // 3 in the manifest
+  all[0].read_to = 7;
+  all[1].read_to = 6;
+  EXPECT_FALSE(is_complete(job, all, 4));
+  all[1].read_to = 7;
+  const auto final = final_of(job, all, 4, {});
+  ASSERT_TRUE(final);
+  EXPECT_EQ(final->prompts, 3u);
+  EXPECT_EQ(final->outcome, job_outcome::cancelled);
 }
 
 TEST(job_progress, an_old_report_does_not_complete_a_job_that_is_retried) {
