@@ -115,8 +115,10 @@ result<partition_offsets> admin::offsets(topic t, std::int32_t partition) {
   partition_offsets out;
   const auto ask = [&](client& kafka, std::int64_t& end) {
     auto code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    // The first question after a change of leaders goes to the old one.
+    // The first question after a change of leaders goes to the old one. The library would go on
+    // asking it for minutes: it looks for new leaders only of topics that it has a handle of.
     for (int i = 0; i < attempts_max; ++i) {
+      if (i > 0 && !metadata_of(kafka, t)) break;
       code = rd_kafka_query_watermark_offsets(kafka.get(), name.c_str(), partition, &out.first,
                                               &end, answer_ms_max);
       const bool moved = code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
@@ -220,31 +222,6 @@ std::size_t record_bytes_max(admin& brokers, const kafka_settings& settings) {
     limit = std::min(limit, number_of(found->second).value_or(limit));
   }
   return std::max(limit, record_bytes_min);
-}
-
-result<std::optional<std::string>> client_id_of(const kafka_settings& settings,
-                                                const std::string& member_id) {
-  const auto kafka = client::make(settings, RD_KAFKA_PRODUCER, "group", {});
-  if (!kafka) return kafka.error();
-  auto& asked = **kafka;
-  const auto event = run_admin(asked, topic::shards, [&](auto* options, auto* queue) {
-    const char* group = settings.fleet.c_str();
-    rd_kafka_DescribeConsumerGroups(asked.get(), &group, 1, options, queue);
-  });
-  if (!event) return event.error();
-  std::size_t count = 0;
-  const auto* const* found = rd_kafka_DescribeConsumerGroups_result_groups(
-      rd_kafka_event_DescribeConsumerGroups_result(event->get()), &count);
-  if (count != 1) return asked.explained(RD_KAFKA_RESP_ERR__BAD_MSG);
-  if (const auto* error = rd_kafka_ConsumerGroupDescription_error(found[0]); error != nullptr)
-    return asked.explained(rd_kafka_error_code(error), rd_kafka_error_string(error));
-  for (std::size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(found[0]); ++i) {
-    const auto* one = rd_kafka_ConsumerGroupDescription_member(found[0], i);
-    const auto* instance = rd_kafka_MemberDescription_group_instance_id(one);
-    if (instance != nullptr && instance == member_id)
-      return std::optional<std::string>(rd_kafka_MemberDescription_client_id(one));
-  }
-  return std::optional<std::string>{};
 }
 
 }  // namespace spillway::kafka

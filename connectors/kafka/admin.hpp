@@ -58,9 +58,4 @@ class admin {
 /// more than the fleet's topics take. Topics that can't be asked do not count.
 [[nodiscard]] std::size_t record_bytes_max(admin&, const kafka_settings&);
 
-/// The client id of the process that the fleet's group has under this group.instance.id; nullopt:
-/// it has none.
-[[nodiscard]] result<std::optional<std::string>> client_id_of(const kafka_settings&,
-                                                              const std::string& member_id);
-
 }  // namespace spillway::kafka

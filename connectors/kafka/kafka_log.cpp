@@ -374,6 +374,8 @@ std::vector<progress_record> kafka_log_thread::progress(time_point now) const {
     p.updated = now;
     p.read_to = shards_next_;
     p.jobs_to = jobs_to_;
+    // Whose they are is not known yet: until then no job is told to be complete.
+    p.in_flight += static_cast<std::int64_t>(map_.uncounted());
     out.push_back(std::move(p));
   }
   return out;

@@ -1,15 +1,13 @@
 #include "connectors/kafka/membership.hpp"
 
-#include "connectors/kafka/admin.hpp"
 #include "connectors/kafka/client.hpp"
 
 #include <spdlog/spdlog.h>
 
 #include <array>
 #include <atomic>
-#include <cstdio>
 #include <mutex>
-#include <random>
+#include <optional>
 #include <thread>
 
 namespace spillway::kafka {
@@ -27,16 +25,10 @@ std::int64_t now_ms() {
 
 constexpr std::size_t error_text_bytes = 512;
 
-constexpr std::chrono::milliseconds ask_again_after{500};
-
-/// Tells one process's membership from another's of the same name.
-std::string fresh_client_id(const kafka_settings& settings) {
-  const auto base = settings.properties.find("client.id");
-  std::random_device device;
-  std::array<char, 20> text{};
-  std::snprintf(text.data(), text.size(), "-%08x%08x", device(), device());
-  return (base == settings.properties.end() ? "spillway" : base->second) + text.data();
-}
+/// How long after an outage a member may be fenced by itself, and how often it then comes back: an
+/// older request to join can be behind a younger one.
+constexpr std::chrono::seconds outage_echo{60};
+constexpr int comebacks_max = 3;
 
 /// What is no matter of a moment.
 bool is_lasting(rd_kafka_resp_err_t code) {
@@ -68,7 +60,7 @@ class rdkafka_membership final : public membership {
   void take(rd_kafka_topic_partition_list_t*);
   void give_back();
   void check_fatal();
-  void come_back_if_alone();
+  void answer_fence();
   void remember(partition_set owned) {
     const std::lock_guard lock(mutex_);
     owned_ = std::move(owned);
@@ -76,11 +68,12 @@ class rdkafka_membership final : public membership {
 
   membership_callbacks callbacks_;
   kafka_settings settings_;
-  std::string member_id_, client_id_, topic_;
+  std::string member_id_, topic_;
   std::unique_ptr<client> kafka_;
   bool fatal_ = false;
-  std::optional<std::string> fenced_;  ///< what was said, until it is known who did it
-  clock::time_point ask_at_{};
+  std::optional<std::string> fenced_;  ///< what was said, until it is answered
+  int comebacks_ = 0;
+  std::optional<clock::time_point> came_back_at_;
   std::atomic<bool> closing_ = false;
   std::atomic<std::int64_t> polled_at_ms_ = now_ms();
   mutable std::mutex mutex_;
@@ -92,7 +85,6 @@ result<void> rdkafka_membership::start(const kafka_settings& settings,
                                        const std::string& member_id) {
   settings_ = settings;
   member_id_ = member_id;
-  client_id_ = fresh_client_id(settings);
   topic_ = topic_name(settings, topic::shards);
   if (auto opened = open(); !opened) return opened.error();
   thread_ = std::thread([this] { run(); });
@@ -111,7 +103,6 @@ result<void> rdkafka_membership::open() {
   auto made = client::make(settings_, RD_KAFKA_CONSUMER, "member " + member_id_,
                            {{"group.id", settings_.fleet},
                             {"group.instance.id", member_id_},
-                            {"client.id", client_id_},
                             {"partition.assignment.strategy", "range"},
                             {"session.timeout.ms", "6000"},
                             {"heartbeat.interval.ms", "1000"},
@@ -138,9 +129,9 @@ result<void> rdkafka_membership::open() {
 void rdkafka_membership::run() {
   while (!closing_) {
     polled_at_ms_ = now_ms();
+    if (fenced_) answer_fence();
     const rdk_message message(rd_kafka_consumer_poll(kafka_->get(), poll_ms));
     check_fatal();
-    if (fenced_ && clock::now() >= ask_at_) come_back_if_alone();
     if (!message || message->err == RD_KAFKA_RESP_ERR_NO_ERROR || fatal_) continue;
     if (is_lasting(message->err) && callbacks_.trouble)
       callbacks_.trouble(
@@ -203,31 +194,33 @@ void rdkafka_membership::check_fatal() {
     return;
   }
   fenced_ = message;
-  ask_at_ = {};
   if (!owned.empty() && callbacks_.lost) callbacks_.lost(owned);
 }
 
-/// After an outage a member can be fenced by itself: a request to join that it gave up long ago
-/// reaches the broker behind the one that it made later. The group knows which process it has.
-void rdkafka_membership::come_back_if_alone() {
-  const auto holder = client_id_of(settings_, member_id_);
-  if (closing_) return;
-  if (!holder) {
-    ask_at_ = clock::now() + ask_again_after;
-    return;
-  }
+/// Another process has this member's name, or it fenced itself: after an outage a request to join
+/// that was given up reaches the broker behind the one that was made later. The group does not tell
+/// which it was: the one it lists under this name shows the marks of the first. Should another
+/// process be there in an outage, both come back a few times, and then one makes way.
+void rdkafka_membership::answer_fence() {
   const auto why = *std::exchange(fenced_, std::nullopt);
-  if (*holder && **holder != client_id_) {
+  const auto now = clock::now();
+  const bool again = came_back_at_ && now - *came_back_at_ < outage_echo;
+  const bool outage = kafka_->last_trouble() != RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (!again) comebacks_ = 0;
+  if ((!outage && !again) || comebacks_ == comebacks_max) {
     if (callbacks_.fenced) callbacks_.fenced(why);
     return;
   }
-  spdlog::warn("member {} was fenced by a late request of its own: it joins the group again",
+  ++comebacks_;
+  came_back_at_ = now;
+  spdlog::warn("member {} may have been fenced by a late request of its own: it joins again",
                member_id_);
   rd_kafka_consumer_close(kafka_->get());
-  kafka_.reset();
+  if (const auto opened = open(); !opened) {
+    if (callbacks_.fenced) callbacks_.fenced(opened.error().message);
+    return;
+  }
   fatal_ = false;
-  if (const auto opened = open(); !opened && callbacks_.fenced)
-    callbacks_.fenced(opened.error().message);
 }
 
 }  // namespace

@@ -81,6 +81,7 @@ class owner {
     std::optional<journal_mark> last;
     std::optional<std::int64_t> snapshot_at;
     std::int64_t results_end = 0;
+    std::int64_t late_next = 0;  ///< when it was produced
     bool acked = false;
   };
   struct snapshot_check {
@@ -208,6 +209,7 @@ class owner {
   std::int64_t journal_next_ = 0, results_next_ = 0;
   std::int64_t results_offset_ = 0;  ///< where salvage begins while recovering
   std::int64_t committed_offset_ = 0, late_next_ = 0;
+  std::int64_t late_proven_ = 0;  ///< of `late`, what was read while we certainly were the owner
   std::optional<journal_mark> last_journal_;
   std::optional<snapshot_check> snapshot_check_;
   bool snapshot_pending_ = false;

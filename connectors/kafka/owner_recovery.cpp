@@ -179,6 +179,7 @@ void owner::recovered() {
   results_next_ = offsets_[topic::results].high_watermark;
   counters_.salvaged = counters_.late = 0;
   for (const auto& [number, a] : answers_.all()) ++(a.late ? counters_.late : counters_.salvaged);
+  late_proven_ = late_next_;
   recovered_ = true;
   phase_ = phase::active;
   last_snapshot_ = last_index_ = now_;

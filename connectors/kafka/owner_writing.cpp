@@ -53,6 +53,7 @@ void owner::pump() {
 void owner::produce_next(std::size_t items_max) {
   batch b;
   b.ticket = next_ticket_++;
+  b.late_next = late_next_;
   std::vector<outgoing_record> journal, results;
   std::size_t bytes = 0;
   const auto fits = [&] {
@@ -147,6 +148,7 @@ void owner::settle(batch& b) {
   const bool opened = !b.items.empty() && b.items.front().opened;
   if (b.last) last_journal_ = *b.last;
   results_next_ = std::max(results_next_, b.results_end);
+  if (recovered_) late_proven_ = std::max(late_proven_, b.late_next);
   if (b.last && !opened) journal_next_ = std::max(journal_next_, b.last->offset + 1);
   for (auto& i : b.items) {
     if (i.seq) set_durable(*i.seq);
@@ -285,8 +287,11 @@ void owner::index_if_due() {
   const auto due = last_index_ + setup_.limits.index_after;
   if (now_ < due && !closing_) return wake_at(due);
   if (!batches_.empty()) return;
+  auto state = take_snapshot();
+  // A successor's hand-over may already be followed by answers that mean nothing to us.
+  state.late_offset = std::min(state.late_offset, late_proven_);
   out_.index = encode(local_index{setup_.fleet, setup_.partition, last_journal_->offset,
-                                  last_journal_->crc, take_snapshot()});
+                                  last_journal_->crc, std::move(state)});
   last_index_ = now_;
   index_dirty_ = false;
 }

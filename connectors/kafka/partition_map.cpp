@@ -34,6 +34,7 @@ recovered_log partition_map::recovered(
   for (const auto& rows : r.done) done_[{rows.line_records, rows.base}] = rows.done;
   for (const auto& p : r.reopened) {
     reopened_.insert(p.prompt());
+    uncounted_.insert(p.prompt());
     refetch_.insert(p.offset);
   }
   for (const auto& p : r.generations) generations_[p.prompt()] = p.generation;
@@ -50,7 +51,7 @@ recovered_log partition_map::recovered(
   for (const auto& a : r.attempts) {
     const auto p = a.where.prompt();
     attempts_[p] = a;
-    if (reopened_.contains(p)) ++prompts_[a.job];
+    if (!a.job.empty() && uncounted_.erase(p) > 0) ++prompts_[a.job];
     const auto number = number_of(a.job);
     if (!number || !a.in_flight) continue;
     if (held_.contains(p)) {
@@ -118,7 +119,11 @@ std::int64_t partition_map::done_in(const seen_record& r) const {
 }
 
 void partition_map::count(const seen_record& r) {
-  if (r.offset < watermark_) return;
+  if (r.offset < watermark_) {
+    for (std::uint32_t i = 0; i < r.count; ++i)
+      if (uncounted_.erase({r.offset, i, r.line_record, 0}) > 0) ++prompts_[r.job];
+    return;
+  }
   auto& known = counted_[r.offset];
   if (!known.job.empty()) prompts_[known.job] -= known.prompts;
   known = {r.job, static_cast<std::int64_t>(r.count) - done_in(r)};

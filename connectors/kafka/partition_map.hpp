@@ -39,6 +39,8 @@ class partition_map {
                                  const std::vector<reopened_place>&);
   /// Records to be read again for prompts that are to be sent and whose shard is gone.
   [[nodiscard]] std::set<std::int64_t> take_refetch() { return std::exchange(refetch_, {}); }
+  /// Prompts to be sent again that no job counts yet: their records are being read.
+  [[nodiscard]] std::size_t uncounted() const { return uncounted_.size(); }
   /// Prompts read so far, by job.
   [[nodiscard]] const std::map<std::string, std::int64_t>& prompts() const { return prompts_; }
   /// Everything below is done. Returns the first shard that is kept.
@@ -64,7 +66,8 @@ class partition_map {
   std::map<job_number, std::string> names_;
   std::int64_t watermark_ = 0;  ///< below it everything is done but what is in reopened_
   std::map<std::pair<bool, std::int64_t>, shard_bits> done_;  ///< as recovered, by base
-  std::set<place> reopened_;                                  ///< to be sent, whatever bits say
+  std::set<place> uncounted_;  ///< reopened, without a record that names their job
+  std::set<place> reopened_;   ///< to be sent, whatever bits say
   // Of prompts whose shard was not admitted yet, as recovered.
   std::unordered_map<place, fleet_attempt, place_hash> attempts_;
   std::set<place> held_;

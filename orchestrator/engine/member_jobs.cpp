@@ -37,7 +37,7 @@ std::string damage_of(const kafka::job_entry& job, const kafka::progress_record&
   if (!job.manifest || job.manifest->open || job.cancelled) return {};
   for (const auto& count : job.manifest->partitions) {
     if (count.partition != p.partition || p.read_to < count.end_offset) continue;
-    if (p.prompts == static_cast<std::int64_t>(count.prompts)) return {};
+    if (p.prompts == static_cast<std::int64_t>(count.prompts) || p.in_flight > 0) return {};
     return "the manifest counts " + std::to_string(count.prompts) + " prompts in partition " +
            std::to_string(p.partition) + ", the topic holds " + std::to_string(p.prompts) +
            "; cancel the job and submit it again under another name";

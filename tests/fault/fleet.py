@@ -181,7 +181,9 @@ class Fleet:
             "member": {"state": str(identity), "listen": "127.0.0.1:0"},
         }
         path = self.folder / f"{self.name}-{member}.yaml"
-        path.write_text(json.dumps({k: v for k, v in config.items() if v}, indent=1))
+        whole = path.with_suffix(".new")  # a member may be reading it
+        whole.write_text(json.dumps({k: v for k, v in config.items() if v}, indent=1))
+        whole.replace(path)
         return path
 
     def state(self, member):

@@ -15,7 +15,7 @@ from table import row
 TRANSACTION_TIMEOUT_S = 10
 
 
-@row(12, "broker SIGKILL x3", "re-sent 0 while the owner lives", ci=True)
+@row(12, "broker SIGKILL x3", "re-sent 0 while the owner lives")
 def broker_killed(bench):
     fleet = bench.fleet().create().submit().start().wait_sending()
     for number in range(3):
@@ -65,7 +65,7 @@ def lost_replies(bench):
     bench.note(f"{proxy.lost} of {proxy.commits} replies lost")
 
 
-@row(15, "group offsets deleted", "re-sent 0", ci=True)
+@row(15, "group offsets deleted", "re-sent 0")
 def offsets_deleted(bench):
     fleet = bench.fleet().create().submit().start().wait_sending().wait_done(0.4)
     fleet.stop("a", "b", "c")

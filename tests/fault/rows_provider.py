@@ -39,7 +39,7 @@ def storm(bench):
     bench.expect(stats["refused_429"] > 0, "there was no storm")
 
 
-@row(17, "provider accepts and hangs", "re-sent <= hung", ci=True)
+@row(17, "provider accepts and hangs", "re-sent <= hung")
 def hanging(bench):
     fleet = bench.fleet(
         sim={"faults": [{"kind": "hang", "share": 0.005}]},
@@ -52,7 +52,7 @@ def hanging(bench):
     bench.expect(stats["dropped"] > 0, "nothing hung")
 
 
-@row(18, "answer cut mid-body, policy `hold`", "re-sent 0, all reported", ci=True)
+@row(18, "answer cut mid-body, policy `hold`", "re-sent 0, all reported")
 def cut_and_held(bench):
     fleet = bench.fleet(
         sim={"faults": [{"kind": "reset", "share": 0.01}]}, job={"in_doubt": "hold"}, run_seconds=10
@@ -64,7 +64,7 @@ def cut_and_held(bench):
     bench.note(f"{stats['dropped']} cut, {codes.get('in_doubt', 0)} reported")
 
 
-@row(19, "members killed and added while a budget runs out", "spend <= cap", ci=True)
+@row(19, "members killed and added while a budget runs out", "spend <= cap")
 def budget(bench):
     """Half of the prompts can be paid; nothing is lost: the rest waits without rows."""
     price = {"input": 0.75, "output": 4.5}

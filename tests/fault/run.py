@@ -19,7 +19,7 @@ import tempfile
 import time
 import traceback
 
-PROMPTS, PROMPTS_CI = 20_000, 2_000
+PROMPTS, PROMPTS_CI = 20_000, 1_500
 
 
 def parse(rows):

@@ -37,7 +37,9 @@ void fleet_world::sent(const place& p) {
   if (sent_.insert(p).second) return;
   ++report.sent_again;
   trace("world", "again " + text_of(p));
-  if (allowed_.erase(p) == 0) fail("sent again without a reason: " + text_of(p));
+  const auto reason = allowed_.find(p);
+  if (reason == allowed_.end()) return fail("sent again without a reason: " + text_of(p));
+  allowed_.erase(reason);
 }
 
 void fleet_world::allow(const place& p, std::int64_t results_end, std::int64_t late_end) {

@@ -169,7 +169,8 @@ class fleet_world {
  private:
   void on_committed(const kafka::stored_record&);
 
-  std::set<kafka::place> sent_, allowed_;
+  std::set<kafka::place> sent_;
+  std::multiset<kafka::place> allowed_;
   std::map<kafka::place, kafka::result_facts> committed_;
   std::map<kafka::place, std::uint32_t> generation_;     ///< highest committed, by prompt
   std::map<kafka::place, std::uint32_t> to_be_retried_;  ///< generations that must be exceeded

@@ -229,6 +229,24 @@ TEST_F(partition_map_test, a_repeated_id_does_not_hide_the_answer_under_its_key)
   EXPECT_EQ(rows[1].key, "j/@2-10-1");
 }
 
+TEST_F(partition_map_test, a_retry_cut_short_by_a_death_is_counted_when_its_record_is_read) {
+  auto r = found(10);
+  r.jobs.push_back({});
+  r.jobs.back().job = "j";
+  r.jobs.back().answered = 4;  // the fifth prompt was reopened
+  r.reopened = {at(3, 1).in(1)};
+  (void)recover(r);
+  EXPECT_EQ(map_.uncounted(), 1u);
+  EXPECT_EQ(map_.take_refetch(), std::set<std::int64_t>{3});
+  map_.count({3, 2, false, "j"});
+  EXPECT_EQ(map_.uncounted(), 0u);
+  EXPECT_EQ(map_.prompts().at("j"), 5);
+  const auto d = admit(3, 2);
+  ASSERT_TRUE(d.past);
+  EXPECT_TRUE(d.past->done.test(0));
+  EXPECT_FALSE(d.past->done.test(1));
+}
+
 TEST_F(partition_map_test, results_are_keyed_by_what_the_custom_id_stands_for) {
   EXPECT_EQ(result_key("j", "\"a-1\"", partition, at(5, 1)), "j/a-1");
   EXPECT_EQ(result_key("j", R"("a\u002d\"1")", partition, at(5, 1)), "j/a-\"1");
