@@ -125,6 +125,23 @@ std::optional<std::string> member_index::get(const std::string& key) {
   return std::nullopt;
 }
 
+index_usage member_index::usage() {
+  const std::shared_lock lock(mutex_);
+  return store_ ? store_->usage() : index_usage{};
+}
+
+std::int64_t member_index::disk_bytes() const {
+  std::int64_t sum = 0;
+  std::error_code error;
+  // Files come and go meanwhile.
+  for (std::filesystem::directory_iterator at(folder_, error), end; !error && at != end;
+       at.increment(error)) {
+    std::error_code gone;
+    if (const auto size = at->file_size(gone); !gone) sum += static_cast<std::int64_t>(size);
+  }
+  return sum;
+}
+
 std::optional<std::string> member_index::state(partition_id p) { return get(state_key(p)); }
 
 void member_index::put_state(partition_id p, std::string blob) {

@@ -42,6 +42,8 @@ class member_index {
   void probe();
   [[nodiscard]] std::int64_t rebuilds() const { return rebuilds_.load(); }
   [[nodiscard]] const std::string& folder() const { return folder_; }
+  [[nodiscard]] index_usage usage();
+  [[nodiscard]] std::int64_t disk_bytes() const;
 
  private:
   member_index(std::string folder, room_source room)

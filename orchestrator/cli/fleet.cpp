@@ -182,7 +182,10 @@ time_point wall_now() {
 
 int exit_code_of(const kafka::job_entry& job) {
   if (!job.final) return exit_code(failure_kind::stopped);
-  return job.final->errors == 0 ? 0 : 1;
+  // Of a damaged job that was cancelled.
+  const bool lacks_prompts =
+      job.manifest && !job.manifest->open && job.final->prompts < job.manifest->prompts;
+  return job.final->errors == 0 && !lacks_prompts ? 0 : 1;
 }
 
 }  // namespace spillway

@@ -102,7 +102,7 @@ std::uint64_t missing_rows(const outcome& done) {
 int exit_code_of(const outcome& done) {
   if (missing_rows(done) > 0) return exit_code(failure_kind::storage);
   if (!done.job.final) return exit_code(failure_kind::stopped);
-  return done.rows.errors == 0 ? 0 : 1;
+  return done.rows.errors == 0 ? spillway::exit_code_of(done.job) : 1;
 }
 
 void tell(const results_options& options, const run_paths& paths, const outcome& done) {

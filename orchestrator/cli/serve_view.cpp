@@ -112,6 +112,9 @@ service::member_metrics serve_view::metrics(const member_view& v) {
     if (!j.finished) m.jobs.push_back(std::move(j));
   m.index.emplace();
   m.index->writable = !v.index_full;
+  m.index->disk_bytes = v.index_bytes;
+  m.index->keys = v.index.keys;
+  m.index->memtable_bytes = v.index.memtable_bytes;
   m.index->rebuilds["corrupt"] = v.index_rebuilds;
   m.config = {v.reloads_ok, v.reloads_failed, v.configured_at};
   return m;

@@ -60,6 +60,8 @@ struct member_view {
   std::int64_t in_flight = 0, queued = 0;
   bool index_full = false;
   std::int64_t index_rebuilds = 0;
+  std::int64_t index_bytes = 0;  ///< of its files
+  index_usage index;
   std::string index_folder;
 };
 

@@ -186,6 +186,8 @@ member_view fleet_member::view(time_point now) const {
                                                 job.progress.errors - job.progress.in_flight);
   v.index_full = index_->full();
   v.index_rebuilds = index_->rebuilds();
+  v.index_bytes = index_->disk_bytes();
+  v.index = index_->usage();
   v.index_folder = index_->folder();
   return v;
 }

@@ -42,7 +42,6 @@ void add(kafka::owner_counters& sum, const kafka::owner_counters& c) {
 void fleet_member::on_revoked() {
   std::vector<std::shared_ptr<kafka::kafka_log>> suspended;
   post_and_wait([&] {
-    ++rebalances_;
     for (auto& [id, h] : homes_) {
       if (h->phase != partition_phase::active) continue;
       engine_->suspend(id);
@@ -59,6 +58,7 @@ void fleet_member::on_revoked() {
 
 void fleet_member::reassign(const kafka::partition_set& set) {
   assigned_ = set;
+  ++rebalances_;
   std::string list;
   for (const auto p : set) list += (list.empty() ? "" : ", ") + std::to_string(p);
   spdlog::info("partitions assigned: {}", list.empty() ? "none" : list);
@@ -87,7 +87,6 @@ void fleet_member::reassign(const kafka::partition_set& set) {
 /// most come back to where they were.
 void fleet_member::on_lost() {
   spdlog::warn("the group went on without this member: its partitions wait for what it says next");
-  ++rebalances_;
   assigned_.clear();
   engine_->set_share({partitions_, {}}, time_.now());
   closer_->set_in_charge(false);

@@ -3,6 +3,7 @@
 
 #include "schemas/result.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,6 +16,12 @@ namespace spillway {
 struct index_write {
   std::string key;
   std::optional<std::string> value;  ///< nothing: delete the key
+};
+
+/// Estimates, for those who watch.
+struct index_usage {
+  std::int64_t keys = 0;
+  std::int64_t memtable_bytes = 0;
 };
 
 /// What a write survives.
@@ -36,6 +43,7 @@ class index_store {
   [[nodiscard]] virtual result<void> scan(
       std::string_view prefix,
       const std::function<bool(std::string_view key, std::string_view value)>& visit) = 0;
+  [[nodiscard]] virtual index_usage usage() const { return {}; }
 };
 
 /// Opens a RocksDB under `path`; the folder must exist. Fails (storage) when it is damaged or can't

@@ -68,6 +68,15 @@ class rocksdb_store final : public index_store {
     return {};
   }
 
+  index_usage usage() const override {
+    const auto number = [&](const std::string& property) {
+      std::uint64_t value = 0;
+      return db_->GetIntProperty(property, &value) ? static_cast<std::int64_t>(value) : 0;
+    };
+    return {number(rocksdb::DB::Properties::kEstimateNumKeys),
+            number(rocksdb::DB::Properties::kCurSizeAllMemTables)};
+  }
+
  private:
   std::string path_;
   std::unique_ptr<rocksdb::DB> db_;

@@ -3,7 +3,7 @@ worked on."""
 
 import json
 import os
-import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -60,7 +60,7 @@ class Pages(ServeCase):
         self.sim.wait_for(lambda s: s["answered"] > 100, "it is under way")
         self.assertEqual(member.page("/healthz")[0], 200)
         wait_until(lambda: member.page("/readyz")[0] == 200, "it is ready")
-        wait_until(lambda: "spillway_job_in_flight_prompts{" in member.page("/metrics")[1],
+        wait_until(lambda: "spillway_job_budget_usd{" in member.page("/metrics")[1],
                    "the job is shown")
         code, text = member.page("/metrics")
         self.assertEqual(code, 200)
@@ -81,6 +81,11 @@ class Pages(ServeCase):
 
         wait_until(lambda: total() == 3000, f"all answers are counted, not {total()}")
         self.assertEqual(member.page("/nothing")[0], 404)
+        numbers = dict(re.findall(r"^(\w+) ([0-9.e+]+)$", member.page("/metrics")[1], re.MULTILINE))
+        for metric in ("spillway_index_size_bytes", "spillway_index_memtable_bytes",
+                       "spillway_group_rebalances_total", "spillway_takeovers_total",
+                       "process_resident_memory_bytes"):
+            self.assertGreater(float(numbers[metric]), 0, metric)
 
 
 class Life(ServeCase):
@@ -204,6 +209,7 @@ class Letters(ServeCase):
         self.cancel_damaged()
 
     def cancel_damaged(self):
+        """What the message advises; some prompts are not there, so not all were answered."""
         self.fleet_command("pause", "j")
         self.fleet_command("cancel", "j", expect=OK)
         last = self.wait_finished("j", expect=ERROR_ROWS)

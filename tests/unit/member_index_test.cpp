@@ -70,6 +70,14 @@ TEST_F(member_index_test, gives_back_what_was_put_and_survives_a_restart) {
   EXPECT_EQ(index->rebuilds(), 0);
 }
 
+TEST_F(member_index_test, tells_what_it_takes) {
+  const auto index = open();
+  index->put_body(partition_id(2), 7, std::string(10'000, 'x'));
+  EXPECT_GT(index->usage().keys, 0);
+  EXPECT_GT(index->usage().memtable_bytes, 10'000);
+  EXPECT_GT(index->disk_bytes(), 0);
+}
+
 TEST_F(member_index_test, forgets_the_bodies_of_one_partition_only) {
   auto index = open();
   for (const std::int64_t offset : {1, 300, 70'000}) {

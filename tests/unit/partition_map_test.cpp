@@ -207,6 +207,28 @@ TEST_F(partition_map_test, counts_every_prompt_of_a_job_once) {
   EXPECT_EQ(map_.prompts().at("j"), 24);
 }
 
+TEST_F(partition_map_test, a_repeated_id_does_not_hide_the_answer_under_its_key) {
+  (void)recover(found(0));
+  const auto d = admit(10, 2);
+  commit_group group;
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    finished_prompt f;
+    f.where = position(partition, d.where.id, i);
+    f.job = job;
+    f.custom_id_token = "\"a\"";
+    f.row = "{}\n";
+    if (i == 1) {
+      f.kind = row_kind::invalid;
+      f.error_code = "duplicate_custom_id";
+    }
+    group.finished.push_back(std::move(f));
+  }
+  const auto rows = map_.to_group(std::move(group)).finished;
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].key, "j/a");
+  EXPECT_EQ(rows[1].key, "j/@2-10-1");
+}
+
 TEST_F(partition_map_test, a_retry_cut_short_by_a_death_is_counted_when_its_record_is_read) {
   auto r = found(10);
   r.jobs.push_back({});
