@@ -41,7 +41,16 @@ def random_kills(bench):
         if number % 3 == 2:  # the others take over; else it is back before they notice
             _wait_taken_over(fleet, before)
         fleet.start(victim)
-    fleet.finish()
+    # By chance a prompt can be in flight at three of the deaths: then nobody can tell it from one
+    # that kills its owners, and the rule of row 11 holds for it.
+    fleet.wait_done()
+    fleet.watch.catch_up()
+    unlucky = fleet.watch.quarantined()
+    fleet.finish(failed=len(unlucky))
+    bench.expect(all(n >= 3 for n in unlucky.values()), f"quarantined too early: {unlucky}")
+    bench.expect(len(unlucky) <= 8 - 2, "each kill from the third on has one at most")
+    if unlucky:
+        bench.note(f"{len(unlucky)} were in flight at three deaths")
     bench.expect(bench.outcome.bound <= 8 * fleet.concurrency, "the bound is loose")
 
 

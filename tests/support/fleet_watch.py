@@ -8,9 +8,13 @@ import threading
 import kafka_client
 import wire
 
-Row = collections.namedtuple("Row", "key partition offset generation kind value")
+Row = collections.namedtuple("Row", "key partition offset place kind value")
 # One send of a prompt, open or ended, as the journal tells it.
 _Event = collections.namedtuple("_Event", "at session place in_flight")
+
+
+def _code_of(row):
+    return json.loads(row.value)["error"]["code"]
 
 
 class _Chunks:
@@ -109,7 +113,7 @@ class Ledger:
             self.wrong.append(key)
         value = record.value if kind != "answered" else None  # nobody asks for those
         self.rows[key].append(
-            Row(key, record.partition, record.offset, facts.place.generation, kind, value)
+            Row(key, record.partition, record.offset, facts.place, kind, value)
         )
 
     def take_stored(self, record):
@@ -181,6 +185,15 @@ class Ledger:
                 found.append(place)
         return found
 
+    def quarantined(self):
+        """{key: deaths of owners that it was in flight at} of the rows that say so."""
+        found = {}
+        for key, rows in self.rows.items():
+            for row in rows:
+                if row.kind != "answered" and _code_of(row) == "quarantined":
+                    found[key] = self._left_open(row.partition).count(row.place)
+        return found
+
     def first_intents(self):
         """{partition: {session: ms since the epoch of its first send}}, in order."""
         found = {}
@@ -204,7 +217,7 @@ class Ledger:
         return [
             key
             for key, rows in self.rows.items()
-            if len({row.generation for row in rows}) < len(rows)
+            if len({row.place.generation for row in rows}) < len(rows)
         ]
 
     def lost(self, keys):
@@ -216,7 +229,7 @@ class Ledger:
     def error_codes(self):
         """Counts of the error codes of rows that are no answers."""
         return collections.Counter(
-            json.loads(row.value)["error"]["code"]
+            _code_of(row)
             for rows in self.rows.values()
             for row in rows
             if row.kind != "answered"
