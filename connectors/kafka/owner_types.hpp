@@ -16,6 +16,9 @@ struct owner_limits {
   duration commit_after = std::chrono::milliseconds(100);  ///< from a transaction's first record
   std::size_t commit_results = 1'000;
   std::size_t commit_bytes = 4 << 20;
+  /// Batches on their way at once: what is queued meanwhile becomes the next one, so that under
+  /// load few large requests are made instead of many small ones.
+  std::ptrdiff_t batches_open = 1;
   duration snapshot_after = std::chrono::seconds(30);
   std::size_t snapshot_bytes = 64 << 20;  ///< of results since the last one
   duration index_after = std::chrono::seconds(1);

@@ -41,8 +41,12 @@ void owner::pump() {
   if (!suspended) {
     apply_commands();
     snapshot_if_due();
-    while (!queue_.empty() && open_results_ < setup_.limits.commit_results &&
-           open_bytes_ < setup_.limits.commit_bytes)
+    const auto on_the_way = [&] {
+      return std::count_if(batches_.begin(), batches_.end(),
+                           [](const batch& b) { return !b.acked; });
+    };
+    while (!queue_.empty() && on_the_way() < setup_.limits.batches_open &&
+           open_results_ < setup_.limits.commit_results && open_bytes_ < setup_.limits.commit_bytes)
       produce_next();
     hand_over_if_wanted();
   }
