@@ -1,3 +1,4 @@
+#include "connectors/kafka/codec.hpp"
 #include "schemas/result.hpp"
 #include "tests/sim/fleet_world.hpp"
 
@@ -344,6 +345,18 @@ void fleet_owner::finish(prompt& p, row_kind kind, const std::string& code, nano
   p.seq = seq_ + 1;
   std::erase_if(next_.attempts, [&](const fleet_attempt& a) { return a.where == f.where; });
   next_.finished.push_back(std::move(row));
+}
+
+bool fleet_owner::handed_over() const {
+  if (suspended_) return true;
+  bool handed = false;
+  for (const auto& r : world_.broker.records(topic::journal, 0, INT64_MAX, false)) {
+    const auto note = decode_journal_record(r.what.value);
+    if (!note || note->session != session_) continue;
+    if (std::holds_alternative<hand_over_note>(note->what)) handed = true;
+    if (std::holds_alternative<resumed_note>(note->what)) handed = false;
+  }
+  return handed;
 }
 
 void fleet_owner::give_up_calls() const {

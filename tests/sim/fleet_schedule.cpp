@@ -192,7 +192,7 @@ void director::zombie(member& m) {
   m.paused = true;
   world_.trace("director", m.name + " sleeps for " + std::to_string(seconds_of(asleep)));
   all(true);
-  if (asleep > 5s && m.owner && m.owner->suspended()) m.owner->give_up_calls();
+  if (asleep > 5s && m.owner && m.owner->handed_over()) m.owner->give_up_calls();
   if (asleep > 5s)
     for (auto& o : m.leaving) o->give_up_calls();
   if (asleep > 6s && m.hint)

@@ -75,7 +75,8 @@ class fleet_owner {
   /// Nothing is under way and the budget is too small for another send.
   [[nodiscard]] bool out_of_money() const;
   [[nodiscard]] std::size_t open_calls() const { return open_; }
-  [[nodiscard]] bool suspended() const { return suspended_; }
+  /// Suspended, or resumed and the journal does not say so yet: who takes over waits for its calls.
+  [[nodiscard]] bool handed_over() const;
   [[nodiscard]] const std::string& member() const { return member_; }
   [[nodiscard]] std::string describe() const;
 
