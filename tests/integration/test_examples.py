@@ -32,13 +32,18 @@ class Examples(Case):
             with self.subTest(name):
                 self.accept(EXAMPLES / name)
 
-    def test_the_configuration_in_the_readme_is_valid(self):
+    def test_the_configurations_in_the_readme_are_valid(self):
         text = (ROOT / "README.md").read_text(encoding="utf-8")
         blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-        self.assertEqual(len(blocks), 1)
-        config = self.folder / "readme.yaml"
-        config.write_text(blocks[0])
-        self.accept(config)
+        self.assertEqual(len(blocks), 2, "of a run, and of a fleet")
+        alone, fleet = blocks
+        pools = re.search(r"^pools:.*?(?=^\w)", alone, re.MULTILINE | re.DOTALL)[0]
+        fleet = re.sub(r"^pools:.*\n", lambda _: pools, fleet, flags=re.MULTILINE)
+        for name, text in (("alone", alone), ("fleet", fleet)):
+            with self.subTest(name):
+                config = self.folder / f"{name}.yaml"
+                config.write_text(text)
+                self.accept(config)
 
     def test_generated_prompts_run_over_the_simulated_example(self):
         prompts = self.folder / "prompts.jsonl"

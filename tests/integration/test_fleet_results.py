@@ -66,7 +66,7 @@ class Results(FleetCase):
             producer.begin_transaction()
             key, value, headers = self.result("j", "p-0", 0, 0, 1, pad=2_000_000)
             if aborted:
-                key, value, headers = self.result("j", "p-1", 0, 1, 2)
+                key, value, headers = self.result("j", "p-1", 0, 1, 2, pad=10)
                 producer.produce(self.topic("results"), value, key, 0, headers=headers)
                 producer.flush(30)
                 producer.abort_transaction(30)
@@ -77,11 +77,14 @@ class Results(FleetCase):
                 producer.produce(self.topic("results"), piece, key, 0,
                                  headers=(headers if i == 0 else []) + chunk[i == 0 :])
             producer.commit_transaction(30)
-        self.finish(1, 0)
+        self.produce("results", [self.result("j", f"p-{i}", 0, i, i + 1) for i in range(1, 6)])
+        self.finish(6, 0)
         self.results(expect=OK)
         rows = read_rows(self.out)
-        self.assertEqual([r["custom_id"] for r in rows], ["p-0"])
-        self.assertEqual(len(rows[0]["response"]["body"]["text"]), 2_000_000)
+        self.assertEqual([r["custom_id"] for r in rows], [f"p-{i}" for i in range(6)])
+        texts = [len(r["response"]["body"]["text"]) for r in rows]
+        self.assertEqual(texts[0], 2_000_000)
+        self.assertNotEqual(texts[1], 10, "the aborted row")
         self.assertFalse(self.errors.exists())
 
     def test_follow_ends_with_the_job(self):
