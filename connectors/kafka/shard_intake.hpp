@@ -78,7 +78,6 @@ class shard_intake {
     std::string job;
   };
   [[nodiscard]] std::optional<ready_shard> next();
-  [[nodiscard]] bool ready() const { return !ready_.empty(); }
   [[nodiscard]] std::size_t ready_bytes() const { return ready_bytes_; }
   [[nodiscard]] std::vector<dead_record> take_dead() { return std::exchange(dead_, {}); }
   [[nodiscard]] std::vector<seen_record> take_seen() { return std::exchange(seen_, {}); }

@@ -1,11 +1,11 @@
 // Partitions come and go with the group.
 #include "orchestrator/engine/fleet_member.hpp"
+#include "orchestrator/runtime/fresh_id.hpp"
 
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <limits>
-#include <random>
 
 namespace spillway {
 namespace {
@@ -15,13 +15,6 @@ using namespace std::chrono_literals;
 constexpr duration hand_over_patience = 3s;
 constexpr duration retry_after = 1s;
 constexpr duration probe_period = 500ms;
-
-std::string fresh_session() {
-  std::random_device device;
-  char text[17];
-  std::snprintf(text, sizeof text, "%08x%08x", device(), device());
-  return text;
-}
 
 void add(kafka::owner_counters& sum, const kafka::owner_counters& c) {
   sum.transactions += c.transactions;
@@ -174,7 +167,7 @@ void fleet_member::take_over(partition_id p) {
   made->id = p;
   kafka::kafka_log_options options;
   options.partition = p;
-  options.session = fresh_session();
+  options.session = fresh_id();
   options.fleet_uuid = fleet_uuid_;
   options.member = request_.id;
   options.shards_name =
