@@ -16,18 +16,6 @@ constexpr duration hand_over_patience = 3s;
 constexpr duration retry_after = 1s;
 constexpr duration probe_period = 500ms;
 
-void add(kafka::owner_counters& sum, const kafka::owner_counters& c) {
-  sum.transactions += c.transactions;
-  sum.commits += c.commits;
-  sum.fences += c.fences;
-  sum.reopenings += c.reopenings;
-  sum.salvaged += c.salvaged;
-  sum.late += c.late;
-  sum.snapshots += c.snapshots;
-  sum.trims += c.trims;
-  sum.rebuilt += c.rebuilt;
-}
-
 }  // namespace
 
 /// The group waits meanwhile: when this returns, whoever gets a partition next finds in its log
@@ -198,6 +186,7 @@ void fleet_member::take_on(home& h) {
   if (!taken) {
     spdlog::warn("partition {} could not be taken over: {}", h.id.value(), taken.error().message);
     retry_at_[h.id] = time_.now() + retry_after;
+    past_.add(h.log->view().counts);
     homes_.erase(h.id);
     return;
   }
@@ -259,9 +248,7 @@ void fleet_member::reap() {
   for (auto& h : leaving_) {
     if (!h->closed) continue;
     if (h->worker.joinable()) h->worker.join();
-    const auto last = h->log->view();
-    add(past_, last.counters);
-    past_dead_ += last.dead;
+    past_.add(h->log->view().counts);
   }
   std::erase_if(leaving_, [](const auto& h) { return h->closed; });
 }

@@ -43,10 +43,27 @@ class Config(ServeCase):
         config = member.status()["config"]
         self.assertEqual((config["reloads_ok"], config["reloads_failed"]), (1, 1))
 
-        self.configure(fleet="another")
+    def test_what_needs_a_restart_is_named_and_the_rest_is_taken_on(self):
+        self.lanes["second"] = {"price": {"input": 0.1, "output": 0.2}}
+        member = self.serve()
+        running = member.url
+        self.configure(working=["second"], fleet="another", properties={"linger.ms": "7"},
+                       partitions=64, member={"listen": "127.0.0.1:1"})
         member.process.signal(signal.SIGHUP)
-        member.wait_log("brokers and fleet can't change")
-        self.assertIsNone(member.process.code)
+        member.wait_log("needs a restart")
+        said = [line for line in member.log.splitlines() if "needs a restart" in line]
+        self.assertEqual([line.rsplit(": ", 1)[1] for line in said],
+                         ["kafka.fleet, kafka.properties.linger.ms, member.listen"])
+        self.assertEqual(member.url, running)
+        config = member.status()["config"]
+        self.assertEqual((config["reloads_ok"], config["reloads_failed"]), (1, 0))
+
+        self.configure(working=["second"])
+        path = self.folder / "in.jsonl"
+        write_prompts(path, 20)
+        self.submit(path, "j")
+        self.wait_finished("j", expect=OK)
+        self.assertEqual((self.requests("main"), self.requests("second")), (0, 20))
 
 
 class Pages(ServeCase):
