@@ -206,9 +206,9 @@ void kafka_log_thread::run() {
 
 void kafka_log_thread::take(input&& in) {
   for (auto& [seq, group] : in.groups) {
-    pending_group p{seq.value(), false, !group.finished.empty()};
-    for (const auto& a : group.attempts) p.intents = p.intents || a.in_flight;
-    pending_.push_back(p);
+    if (failpoints::armed && std::any_of(group.attempts.begin(), group.attempts.end(),
+                                         [](const auto& a) { return a.in_flight; }))
+      intents_.push_back(seq.value());
     for (const auto& shard : group.shards)
       if (auto news = map_.taken(shard.where.id); !news.empty()) callbacks_.news(std::move(news));
     owner_.append(seq.value(), map_.to_group(std::move(group)));
@@ -258,10 +258,8 @@ void kafka_log_thread::pass_failpoints(const link_message& m) {
 }
 
 void kafka_log_thread::note_durable(std::uint64_t seq) {
-  for (; !pending_.empty() && pending_.front().seq <= seq; pending_.pop_front()) {
-    if (pending_.front().intents) failpoint("intent_acked");
-    if (pending_.front().results) failpoint("result_acked");
-  }
+  for (; !intents_.empty() && intents_.front() <= seq; intents_.pop_front())
+    failpoint("intent_acked");
   callbacks_.durable(commit_seq(seq));
 }
 
@@ -282,6 +280,7 @@ void kafka_log_thread::handle(owner_output&& out) {
   auto news = map_.to_news(out.settled, out.reopened);
   if (!news.empty()) callbacks_.news(std::move(news));
   refetch();
+  for (; published_ < owner_.counters().published; ++published_) failpoint("result_acked");
   if (out.durable) note_durable(*out.durable);
   if (out.index) {
     index_.put_state(options_.partition, *std::move(out.index));

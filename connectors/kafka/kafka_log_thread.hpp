@@ -55,10 +55,6 @@ class kafka_log_thread final : public kafka_log {
     std::mutex mutex;
     kafka_log_thread* log = nullptr;
   };
-  struct pending_group {
-    std::uint64_t seq = 0;
-    bool intents = false, results = false;
-  };
 
   void run();
   [[nodiscard]] input wait(time_point until);
@@ -116,7 +112,8 @@ class kafka_log_thread final : public kafka_log {
   std::uint64_t next_question_ = 1;
   std::map<std::uint64_t, std::int64_t> questions_;  ///< asked at a time when this was read
   std::int64_t asked_below_ = 0;
-  std::deque<pending_group> pending_;
+  std::deque<std::uint64_t> intents_;  ///< groups with intents on their way, for the failpoint
+  std::uint64_t published_ = 0;
   std::int64_t watermark_ = 0, dead_ = 0;
   int opening_reads_ = 0;
   owner_state last_state_ = owner_state::opening;
