@@ -170,7 +170,10 @@ SETTINGS
 kafka() {
   local main="$1"
   shift
-  exec java -Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC \
+  # Quick to start rather than to run, unless Kafka's own variables say otherwise.
+  # shellcheck disable=SC2086
+  exec java ${KAFKA_HEAP_OPTS:--Xmx512m} \
+    ${KAFKA_JVM_PERFORMANCE_OPTS:--XX:TieredStopAtLevel=1 -XX:+UseSerialGC} \
     -Dorg.slf4j.simpleLogger.showDateTime=true \
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS" \
     -cp "$cache/libs/*" "$main" "$@"

@@ -34,7 +34,6 @@ owner_setup setup_of(const kafka_log_options& o, member_index& index) {
 void kafka_log_counts::add(const kafka_log_counts& other) {
   owner.add(other.owner);
   intents += other.intents;
-  results += other.results;
   quarantined += other.quarantined;
   for (const auto& [code, n] : other.dead) dead[code] += n;
 }
@@ -218,10 +217,9 @@ void kafka_log_thread::take(input&& in) {
   for (auto& [seq, group] : in.groups) {
     pending_group p;
     p.seq = seq.value();
-    p.results = std::ssize(group.finished);
     for (const auto& a : group.attempts) p.intents += a.in_flight;
     for (const auto& f : group.finished) p.quarantined += f.error_code == "quarantined";
-    pending_.push_back(p);
+    if (p.intents > 0 || p.quarantined > 0) pending_.push_back(p);
     for (const auto& shard : group.shards)
       if (auto news = map_.taken(shard.where.id); !news.empty()) callbacks_.news(std::move(news));
     owner_.append(seq.value(), map_.to_group(std::move(group)));
@@ -276,10 +274,8 @@ void kafka_log_thread::note_durable(std::uint64_t seq) {
   for (; !pending_.empty() && pending_.front().seq <= seq; pending_.pop_front()) {
     const auto& stored = pending_.front();
     counts_.intents += stored.intents;
-    counts_.results += stored.results;
     counts_.quarantined += stored.quarantined;
     if (stored.intents > 0) failpoint("intent_acked");
-    if (stored.results > 0) failpoint("result_acked");
   }
   callbacks_.durable(commit_seq(seq));
 }
@@ -301,6 +297,7 @@ void kafka_log_thread::handle(owner_output&& out) {
   auto news = map_.to_news(out.settled, out.reopened);
   if (!news.empty()) callbacks_.news(std::move(news));
   refetch();
+  for (; published_ < owner_.counters().published; ++published_) failpoint("result_acked");
   if (out.durable) note_durable(*out.durable);
   if (out.index) {
     index_.put_state(options_.partition, *std::move(out.index));

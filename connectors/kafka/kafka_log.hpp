@@ -43,8 +43,8 @@ struct kafka_log_options {
 /// What a partition's log did since it was made.
 struct kafka_log_counts {
   owner_counters owner;
-  std::int64_t intents = 0, results = 0;     ///< stored
-  std::int64_t quarantined = 0;              ///< of the results: of prompts that were given up
+  std::int64_t intents = 0;                  ///< stored
+  std::int64_t quarantined = 0;              ///< prompts that were given up
   std::map<std::string, std::int64_t> dead;  ///< dead letters stored, by code
 
   void add(const kafka_log_counts&);

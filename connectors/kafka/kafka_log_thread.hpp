@@ -56,9 +56,10 @@ class kafka_log_thread final : public kafka_log {
     std::mutex mutex;
     kafka_log_thread* log = nullptr;
   };
+  /// A group with intents or the end of given up prompts, until it is durable.
   struct pending_group {
     std::uint64_t seq = 0;
-    std::int64_t intents = 0, results = 0, quarantined = 0;
+    std::int64_t intents = 0, quarantined = 0;
   };
 
   void run();
@@ -127,6 +128,7 @@ class kafka_log_thread final : public kafka_log {
   std::map<std::uint64_t, std::int64_t> questions_;  ///< asked at a time when this was read
   std::int64_t asked_below_ = 0;
   std::deque<pending_group> pending_;
+  std::uint64_t published_ = 0;
   std::int64_t watermark_ = 0;
   kafka_log_counts counts_;  ///< but for the owner's
   int opening_reads_ = 0;

@@ -100,6 +100,8 @@ void owner::report() {
   out_.handed_over = hand_over_ == hand_over_phase::stored ||
                      (!recovered_ && hand_over_ == hand_over_phase::wanted);
   out_.held_bytes = answers_.bytes();
+  out_.unstored = unpublished_.size();
+  for (const auto& b : batches_) out_.unstored += b.acked ? 0 : b.answers.size();
   if (recovered_ && phase_ != phase::over) {
     const auto mark = book_.done().first_unfinished();
     if (mark != shown_watermark_) out_.watermark = shown_watermark_ = mark;

@@ -18,8 +18,9 @@ class owner {
   /// `assigned`: the group is believed to give this partition to us.
   [[nodiscard]] owner_output step(time_point now, std::vector<link_message>, bool assigned);
 
-  /// Groups become durable in the order of their numbers. Attempts and rows of prompts that are
-  /// finished already are left out.
+  /// Groups become durable in the order of their numbers: what they say of attempts is stored then.
+  /// Their rows are kept until they were read back, and follow in larger pieces. Attempts and rows
+  /// of prompts that are finished already are left out.
   void append(std::uint64_t seq, owner_group);
   void note(const noted_record&);
   void command(owner_command);
@@ -71,7 +72,6 @@ class owner {
   struct item {
     std::optional<std::uint64_t> seq;
     std::vector<fleet_attempt> attempts;
-    std::vector<std::uint64_t> answers;
     std::vector<job_lane> totals;
     std::optional<applied_note> applied;
     std::optional<hand_over_note> hand_over;
@@ -166,6 +166,11 @@ class owner {
   /// One batch of at most so many items of the queue.
   void produce_next(std::size_t items_max = SIZE_MAX);
   void write(item&, std::vector<outgoing_record>&, batch&, std::size_t& bytes);
+  void publish_later(std::uint64_t answer);
+  void publish_all_later();
+  [[nodiscard]] bool publish_now() const;
+  void produce_what_waits();
+  void publish(std::vector<outgoing_record>&, batch&, std::size_t& bytes);
   void put_journal(std::vector<outgoing_record>&, batch&, journal_record);
   void settle(batch&);
   void commit_if_due();
@@ -187,6 +192,7 @@ class owner {
   void release_expired();
   void follow_late();
   void send_late(std::optional<std::uint64_t> seq, record);
+  void late_answers();
   void late_group(const item&);
   void pump_late();
   void finish_if_closing();
@@ -226,6 +232,10 @@ class owner {
 
   std::deque<item> queue_;
   std::deque<batch> batches_;
+  time_point next_batch_{};
+  std::deque<std::uint64_t> unpublished_;  ///< answers this link has not produced, in their order
+  std::size_t unpublished_bytes_ = 0;
+  time_point unpublished_since_{};
   std::deque<std::pair<std::uint64_t, owner_command>> commands_;  ///< with the answers before them
   std::uint64_t transaction_ = 1, committed_transaction_ = 0;
   bool open_ = false, committing_ = false;

@@ -26,7 +26,7 @@ void owner::resume() {
 }
 
 void owner::hand_over_if_wanted() {
-  if (hand_over_ != hand_over_phase::wanted || !queue_.empty()) return;
+  if (hand_over_ != hand_over_phase::wanted || !queue_.empty() || !unpublished_.empty()) return;
   item i;
   i.hand_over = hand_over_note{};
   for (const auto& [where, a] : book_.attempts())
@@ -54,22 +54,25 @@ void owner::leave() {
   hand_over_ = hand_over_phase::leaving;
   phase_ = phase::active;
   unread_since_.reset();
+  late_answers();
   for (auto& b : batches_)
     for (const auto& i : b.items) late_group(i);
   for (const auto& i : queue_) late_group(i);
   batches_.clear();
   queue_.clear();
   commands_.clear();
-  answers_.clear();  // what is stored on `results` is salvaged there if it is not committed
 }
 
-/// Answers that are not stored, and sends that ended; intents were not sent.
+/// What is stored on `results` is salvaged there if it is not committed.
+void owner::late_answers() {
+  for (const auto& [number, a] : answers_.all())
+    if (!a.stored) send_late(std::nullopt, late_result(setup_.session, a.row));
+  answers_.clear();
+  unpublished_.clear();
+}
+
+/// Sends that ended; intents were not sent.
 void owner::late_group(const item& i) {
-  for (const auto number : i.answers)
-    if (const auto* a = answers_.find(number); a && !a->stored) {
-      send_late(std::nullopt, late_result(setup_.session, a->row));
-      answers_.erase(place(a->row.facts.where));
-    }
   for (const auto& a : i.attempts)
     if (!a.in_flight && book_.wants(a.where))
       send_late(std::nullopt, late_note({setup_.session, a}));
@@ -130,8 +133,8 @@ void owner::finish_if_closing() {
       send_late(std::nullopt, late_note({setup_.session, late_end{}}));
       return pump_late();
     }
-  } else if (recovered_ &&
-             (!queue_.empty() || !batches_.empty() || open_ || phase_ != phase::active)) {
+  } else if (recovered_ && (!queue_.empty() || !unpublished_.empty() || !batches_.empty() ||
+                            open_ || phase_ != phase::active)) {
     return;
   }
   link_.reset();
@@ -181,9 +184,7 @@ void owner::take_late(const stored_record& stored) {
     adopt({stored.what.key, stored.what.value, std::move(*facts)}, std::nullopt, stored.offset);
     ++counters_.late;
     out_.settled.push_back({answers_.of(where)->row.facts});
-    item i;
-    i.answers.push_back(answers_.next_number() - 1);
-    queue_.push_back(std::move(i));
+    publish_later(answers_.next_number() - 1);
   } else if (const auto* ended = std::get_if<fleet_attempt>(&rec->what)) {
     if (!is_held(ended->where, ended->sends)) return;
     book_.set_attempt(*ended, false);

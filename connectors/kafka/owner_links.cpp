@@ -61,6 +61,7 @@ void owner::drop(const std::string& why) {
   message_ = why;
   queue_.clear();
   batches_.clear();
+  unpublished_.clear();
   commands_.clear();
   answers_.clear();
 }
@@ -68,12 +69,9 @@ void owner::drop(const std::string& why) {
 /// The link is gone: what it did not acknowledge is produced again, in the order it had.
 void owner::requeue() {
   std::deque<item> again;
-  for (auto& b : batches_) {
-    for (const auto number : b.answers)
-      if (auto* a = answers_.find(number)) a->transaction = 0;
+  for (auto& b : batches_)
     for (auto& i : b.items)
       if (!i.opened && !i.state && !i.hand_over) again.push_back(std::move(i));
-  }
   if (hand_over_ == hand_over_phase::written) hand_over_ = hand_over_phase::wanted;
   batches_.clear();
   queue_.insert(queue_.begin(), std::make_move_iterator(again.begin()),
@@ -216,13 +214,8 @@ void owner::reread_results(const link_records& r) {
   committed_offset_ = std::max(committed_offset_, r.next_offset);
   if (!r.end) return;
   // What was not committed until the fence never will be.
-  item again;
-  for (auto& [number, a] : answers_.all()) {
-    if (a.transaction == 0) continue;
-    a.transaction = 0;
-    again.answers.push_back(number);
-  }
-  if (!again.answers.empty()) queue_.push_front(std::move(again));
+  for (auto& [number, a] : answers_.all()) a.transaction = 0;
+  publish_all_later();
   committed_transaction_ = transaction_++;
   phase_ = phase::active;
   stuck_ = false;

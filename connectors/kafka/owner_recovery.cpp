@@ -186,9 +186,7 @@ void owner::recovered() {
   dirty_ = !answers_.all().empty();
   index_dirty_ = true;
   out_.recovered = describe();
-  item found;
-  for (const auto& [number, a] : answers_.all()) found.answers.push_back(number);
-  if (!found.answers.empty()) queue_.push_front(std::move(found));
+  publish_all_later();
   next_release_ = time_point{};
   follow_results();
   follow_late();

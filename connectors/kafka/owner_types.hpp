@@ -13,12 +13,18 @@
 namespace spillway::kafka {
 
 struct owner_limits {
-  duration commit_after = std::chrono::milliseconds(100);  ///< from a transaction's first record
+  /// From a transaction's first record. Each one costs the client and the broker milliseconds of
+  /// CPU; one that is not committed at a crash is salvaged.
+  duration commit_after = std::chrono::milliseconds(250);
   std::size_t commit_results = 1'000;
   std::size_t commit_bytes = 4 << 20;
   /// Batches on their way at once: what is queued meanwhile becomes the next one, so that under
   /// load few large requests are made instead of many small ones.
   std::ptrdiff_t batches_open = 1;
+  duration batch_spacing = std::chrono::milliseconds(5);  ///< from one's beginning to the next's
+  /// Answers wait so long, or for so many bytes, for company: nobody waits for them.
+  duration publish_after = std::chrono::milliseconds(20);
+  std::size_t publish_bytes = 256 << 10;
   duration snapshot_after = std::chrono::seconds(30);
   std::size_t snapshot_bytes = 64 << 20;  ///< of results since the last one
   duration index_after = std::chrono::seconds(1);
@@ -104,18 +110,20 @@ enum class owner_state {
 
 struct owner_counters {
   std::uint64_t transactions = 0, commits = 0, fences = 0, reopenings = 0;
+  std::uint64_t published = 0;  ///< answers the broker acknowledged
   std::uint64_t salvaged = 0, late = 0, ignored = 0, duplicates = 0;
   std::uint64_t snapshots = 0, trims = 0, rebuilt = 0;
 
   void add(const owner_counters& c) {
-    transactions += c.transactions, commits += c.commits, fences += c.fences;
-    reopenings += c.reopenings, salvaged += c.salvaged, late += c.late, ignored += c.ignored;
-    duplicates += c.duplicates, snapshots += c.snapshots, trims += c.trims, rebuilt += c.rebuilt;
+    transactions += c.transactions, commits += c.commits, published += c.published;
+    fences += c.fences, reopenings += c.reopenings, salvaged += c.salvaged, late += c.late;
+    ignored += c.ignored, duplicates += c.duplicates;
+    snapshots += c.snapshots, trims += c.trims, rebuilt += c.rebuilt;
   }
 };
 
 struct owner_output {
-  std::optional<std::uint64_t> durable;  ///< groups up to this number
+  std::optional<std::uint64_t> durable;  ///< attempts of groups up to this number
   std::optional<recovered_partition> recovered;
   std::vector<settled_place> settled;
   std::vector<reopened_place> reopened;
@@ -126,6 +134,7 @@ struct owner_output {
   std::string message;           ///< for people, of stuck and dropped
   bool handed_over = false;      ///< the hand-over is stored: the partition can be let go
   std::size_t held_bytes = 0;    ///< of answers that are not read back yet
+  std::size_t unstored = 0;      ///< answers that the broker has not acknowledged
   time_point wake = time_never;  ///< step again then, or at the next message
 };
 

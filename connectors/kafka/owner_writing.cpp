@@ -21,17 +21,40 @@ void owner::append(std::uint64_t seq, owner_group group) {
   for (auto& row : group.finished) {
     const auto where = row.facts.where;
     if (recovered_ && book_.wants(where) && !answers_.contains(where))
-      i.answers.push_back(answers_.add(std::move(row), std::nullopt, std::nullopt));
+      publish_later(answers_.add(std::move(row), std::nullopt, std::nullopt));
     else
       ++counters_.ignored;
   }
-  if (hand_over_ == hand_over_phase::leaving)
+  if (hand_over_ == hand_over_phase::leaving) {
+    late_answers();
     late_group(i);
-  else
+  } else {
     queue_.push_back(std::move(i));
+  }
 }
 
 void owner::set_durable(std::uint64_t seq) { out_.durable = seq; }
+
+void owner::publish_later(std::uint64_t answer) {
+  if (unpublished_.empty()) unpublished_since_ = now_;
+  unpublished_.push_back(answer);
+  const auto& row = answers_.find(answer)->row;
+  unpublished_bytes_ += row.key.size() + row.row.size();
+}
+
+void owner::publish_all_later() {
+  unpublished_.clear();
+  unpublished_bytes_ = 0;
+  for (const auto& [number, a] : answers_.all()) publish_later(number);
+}
+
+bool owner::publish_now() const {
+  if (unpublished_.empty()) return false;
+  return now_ >= unpublished_since_ + setup_.limits.publish_after ||
+         unpublished_bytes_ >= setup_.limits.publish_bytes ||
+         unpublished_.size() >= setup_.limits.commit_results || closing_ ||
+         hand_over_ == hand_over_phase::wanted;
+}
 
 void owner::pump() {
   if (!link_ || hand_over_ >= hand_over_phase::leaving || committing_) return;
@@ -41,17 +64,25 @@ void owner::pump() {
   if (!suspended) {
     apply_commands();
     snapshot_if_due();
-    const auto on_the_way = [&] {
-      return std::count_if(batches_.begin(), batches_.end(),
-                           [](const batch& b) { return !b.acked; });
-    };
-    while (!queue_.empty() && on_the_way() < setup_.limits.batches_open &&
-           open_results_ < setup_.limits.commit_results && open_bytes_ < setup_.limits.commit_bytes)
-      produce_next();
+    produce_what_waits();
     hand_over_if_wanted();
   }
   commit_if_due();
   if (closing_) index_if_due();
+}
+
+void owner::produce_what_waits() {
+  const auto& limits = setup_.limits;
+  while (!queue_.empty() || publish_now()) {
+    if (open_results_ >= limits.commit_results || open_bytes_ >= limits.commit_bytes) return;
+    const auto on_the_way =
+        std::count_if(batches_.begin(), batches_.end(), [](const batch& b) { return !b.acked; });
+    if (on_the_way >= limits.batches_open) return;
+    if (now_ < next_batch_) return wake_at(next_batch_);
+    next_batch_ = now_ + limits.batch_spacing;
+    produce_next();
+  }
+  if (!unpublished_.empty()) wake_at(unpublished_since_ + limits.publish_after);
 }
 
 void owner::produce_next(std::size_t items_max) {
@@ -61,8 +92,7 @@ void owner::produce_next(std::size_t items_max) {
   std::vector<outgoing_record> journal, results;
   std::size_t bytes = 0;
   const auto fits = [&] {
-    return b.items.empty() || (b.items.size() < items_max && bytes < batch_bytes_max &&
-                               open_results_ + b.answers.size() < setup_.limits.commit_results);
+    return b.items.empty() || (b.items.size() < items_max && bytes < batch_bytes_max);
   };
   while (!queue_.empty() && fits()) {
     auto next = std::move(queue_.front());
@@ -70,12 +100,7 @@ void owner::produce_next(std::size_t items_max) {
     write(next, journal, b, bytes);
     b.items.push_back(std::move(next));
   }
-  for (const auto number : b.answers) {
-    auto& a = *answers_.find(number);
-    a.transaction = transaction_;
-    results.push_back({topic::results, result_record(a.row)});
-    bytes += a.row.key.size() + a.row.row.size();
-  }
+  if (phase_ == phase::active && publish_now()) publish(results, b, bytes);
   const bool empty = journal.empty() && results.empty();
   if (empty) b.acked = true;
   batches_.push_back(std::move(b));
@@ -101,6 +126,23 @@ void owner::put_journal(std::vector<outgoing_record>& out, batch& b, journal_rec
   out.push_back({topic::journal, std::move(r)});
 }
 
+void owner::publish(std::vector<outgoing_record>& results, batch& b, std::size_t& bytes) {
+  const auto room = setup_.limits.commit_results - open_results_;
+  while (!unpublished_.empty() && results.size() < room && bytes < batch_bytes_max) {
+    const auto number = unpublished_.front();
+    unpublished_.pop_front();
+    auto* a = answers_.find(number);
+    if (!a) continue;  // read back meanwhile, another's
+    a->transaction = transaction_;
+    b.answers.push_back(number);
+    results.push_back({topic::results, result_record(a->row)});
+    const auto size = a->row.key.size() + a->row.row.size();
+    bytes += size;
+    unpublished_bytes_ -= size;
+  }
+  if (unpublished_.empty()) unpublished_bytes_ = 0;
+}
+
 /// What the book says follows the journal, record by record.
 void owner::write(item& i, std::vector<outgoing_record>& journal, batch& b, std::size_t& bytes) {
   const auto before = journal.size();
@@ -124,8 +166,6 @@ void owner::write(item& i, std::vector<outgoing_record>& journal, batch& b, std:
     dirty_ = index_dirty_ = true;
   }
   for (auto n = before; n < journal.size(); ++n) bytes += journal[n].what.value.size();
-  for (const auto number : i.answers)
-    if (answers_.find(number)) b.answers.push_back(number);
 }
 
 void owner::on(const link_acked& acked) {
@@ -142,6 +182,7 @@ void owner::on(const link_acked& acked) {
     if (auto* a = answers_.find(b.answers[i])) a->stored = offset;
     b.results_end = offset + 1;
   }
+  counters_.published += b.answers.size();
   b.acked = true;
   while (!batches_.empty() && batches_.front().acked) settle(batches_.front());
 }

@@ -15,6 +15,9 @@ namespace {
 
 /// How long a blocking call keeps the thread from seeing that it has to stop.
 constexpr std::chrono::milliseconds slice{200};
+/// While the broker ends a predecessor's transaction it refuses a producer's id. librdkafka asks
+/// again after half a second, or with the next call.
+constexpr std::chrono::milliseconds open_slice{20};
 /// A producer that can't be opened, or a commit whose outcome stays unknown for so long, is given
 /// up as ambiguous; the next one begins anew.
 constexpr std::chrono::seconds open_max{60}, commit_max{60};
@@ -145,7 +148,7 @@ void rdkafka_link::core::carry_out(open_order&) {
   producer_ = std::move(*made);
   const auto deadline = clock::now() + open_max;
   while (!stopping()) {
-    switch (producer_->open(slice)) {
+    switch (producer_->open(open_slice)) {
       case step::done: return tell(link_opened{});
       case step::failed: return fail_with_producer();
       case step::pending: break;

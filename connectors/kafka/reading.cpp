@@ -19,21 +19,25 @@ constexpr std::size_t batch_records_max = 1000, batch_bytes_max = 1u << 20;
 constexpr std::chrono::milliseconds backlog_wait{5};
 constexpr int seek_ms_max = 5000, offsets_ms_max = 5000;
 
-forced_properties consumer_properties(bool committed) {
-  return {{"isolation.level", committed ? "read_committed" : "read_uncommitted"},
-          {"auto.offset.reset", "error"},
-          {"enable.partition.eof", "true"},
-          {"allow.auto.create.topics", "false"},
-          {"check.crcs", "true"},
-          {"enable.auto.commit", "false"},
-          {"enable.auto.offset.store", "false"}};
+/// A log's end is told with the answer to a fetch that found nothing: whoever reads up to an offset
+/// must not wait for it as long as one that follows the log.
+forced_properties consumer_properties(bool committed, bool follows) {
+  forced_properties out = {{"isolation.level", committed ? "read_committed" : "read_uncommitted"},
+                           {"auto.offset.reset", "error"},
+                           {"enable.partition.eof", "true"},
+                           {"allow.auto.create.topics", "false"},
+                           {"check.crcs", "true"},
+                           {"enable.auto.commit", "false"},
+                           {"enable.auto.offset.store", "false"}};
+  if (!follows) out.emplace_back("fetch.wait.max.ms", "10");
+  return out;
 }
 
 struct active_read;
 
 /// One consumer client; a partition is read at most once in each.
 struct reader_handle {
-  bool committed = true;
+  bool committed = true, follows = true;
   std::unique_ptr<client> kafka;
   rdk_queue events;  ///< errors and the like; gone before the client
   std::map<std::pair<topic, std::int32_t>, std::uint64_t> busy;
@@ -198,8 +202,11 @@ void log_reader::worker::run() {
 
 result<reader_handle*> log_reader::worker::handle_for(const read_spec& spec) {
   const auto place = std::pair(spec.from, spec.partition);
+  const bool follows = !spec.until;
   for (const auto& handle : handles_)
-    if (handle->committed == spec.committed && !handle->busy.contains(place)) return handle.get();
+    if (handle->committed == spec.committed && handle->follows == follows &&
+        !handle->busy.contains(place))
+      return handle.get();
   client_callbacks callbacks;
   // A missing topic comes this way, from the read's own queue.
   callbacks.error = [this](rd_kafka_resp_err_t code, const std::string&) {
@@ -207,10 +214,11 @@ result<reader_handle*> log_reader::worker::handle_for(const read_spec& spec) {
   };
   auto made = client::make(settings_, RD_KAFKA_CONSUMER,
                            spec.committed ? "committed reader" : "uncommitted reader",
-                           consumer_properties(spec.committed), std::move(callbacks));
+                           consumer_properties(spec.committed, follows), std::move(callbacks));
   if (!made) return made.error();
   auto& handle = *handles_.emplace_back(std::make_unique<reader_handle>());
   handle.committed = spec.committed;
+  handle.follows = follows;
   handle.kafka = std::move(*made);
   handle.events.reset(rd_kafka_queue_get_main(handle.kafka->get()));
   rd_kafka_queue_cb_event_enable(

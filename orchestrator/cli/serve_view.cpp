@@ -44,7 +44,7 @@ void add(service::log_metrics& out, const kafka::kafka_log_counts& log) {
   out.late_received += count(c.late);
   out.snapshots += count(c.snapshots);
   out.intents += log.intents;
-  out.results += log.results;
+  out.results += count(c.published);
   out.quarantined += log.quarantined;
   for (const auto& [code, n] : log.dead) out.dead_letters[code] += n;
 }

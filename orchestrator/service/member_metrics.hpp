@@ -65,7 +65,7 @@ struct log_metrics {
   std::int64_t fences = 0;                  ///< times a newer owner took a partition from us
   std::int64_t reopenings = 0;              ///< producers replaced while the partition stayed ours
   std::int64_t snapshots = 0;               ///< written to the journal
-  std::int64_t intents = 0, results = 0;    ///< stored
+  std::int64_t intents = 0, results = 0;    ///< acknowledged by the broker
   std::int64_t salvaged = 0;                ///< paid answers found in aborted transactions
   std::int64_t late_sent = 0, late_received = 0;     ///< answers of calls that outlived a hand-over
   std::int64_t quarantined = 0;                      ///< prompts given up after three owner deaths

@@ -25,7 +25,7 @@ TARGETS = {
     "overshoot": ("<=", 0.01),
     "quota_used": (">=", 0.95),
 }
-CONNECTIONS = 128
+CONNECTIONS = 512  # a prompt whose intent is on its way holds a place of its lane's concurrency
 LINE_BYTES = 1024
 
 

@@ -150,7 +150,7 @@ TEST_F(fleet_faults, an_ambiguous_commit_duplicates_nothing_and_loses_nothing) {
     a.answer(line(1));
     ASSERT_TRUE(a.durable());
     (arrives ? alone.broker.faults.lost_reply : alone.broker.faults.lost_request) = 1;
-    alone.run(200ms);
+    alone.run(400ms);
     alone.broker.faults = {};
     EXPECT_EQ(rows(alone).size(), arrives ? 1u : 0u);
     ASSERT_TRUE(a.until([&] { return a->counters().reopenings == 1; }));

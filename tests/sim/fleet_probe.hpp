@@ -39,7 +39,7 @@ class probe {
   void answer(const kafka::place&, nano_usd charged = nano_usd(10), std::string code = "",
               std::uint32_t sends = 1);
   bool durable() {
-    return until([this] { return durable_ == seq_; });
+    return until([this] { return durable_ == seq_ && last.unstored == 0; });
   }
   /// Committed and read back.
   bool quiet() {

@@ -16,7 +16,7 @@ member_view view_of_two() {
   member_view v;
   v.takeovers = 3;
   v.past.dead["too_large"] = 2;
-  v.past.results = 10;
+  v.past.owner.published = 10;
   v.past.owner.rebuilt = 1;
   v.clients.late_answers = 4;
   v.clients.errors = {{"unreachable", 6}, {"other", 0}};
@@ -27,7 +27,7 @@ member_view view_of_two() {
     p.log.read_to = 70;
     p.log.end = 100;
     p.log.counts.intents = 20;
-    p.log.counts.results = 15;
+    p.log.counts.owner.published = 15;
     p.log.counts.quarantined = 1;
     p.log.counts.owner.snapshots = 2;
     p.log.counts.dead["too_large"] = 1;
