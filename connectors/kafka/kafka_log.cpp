@@ -16,7 +16,7 @@ constexpr duration intent_good_for = 4s;
 // What is not stored when a broker is away for so long is found again by the next owner.
 constexpr duration close_patience = 10s;
 constexpr duration show_period = 200ms;
-constexpr duration trim_period = 60s;
+constexpr duration trim_period = 30s;
 
 owner_setup setup_of(const kafka_log_options& o, member_index& index) {
   owner_setup s;
@@ -224,6 +224,7 @@ void kafka_log_thread::take(input&& in) {
     intake_.jobs_changed();
   }
   for (const auto question : in.confirmed) {
+    if (question == trim_question_) owner_.trim(callbacks_.kept());
     const auto it = questions_.find(question);
     if (it == questions_.end()) continue;
     intake_.jobs_changed();
@@ -305,10 +306,7 @@ void kafka_log_thread::handle(owner_output&& out) {
     callbacks_.durable(lost);
   }
   const auto now = time_.now();
-  if (now >= trim_at_) {
-    trim_at_ = now + trim_period;
-    trim();
-  }
+  ask_what_is_kept(now);
   show(now, out);
   changed_.notify_all();
 }
@@ -340,10 +338,12 @@ void kafka_log_thread::move_watermark(std::int64_t to) {
   });
 }
 
-void kafka_log_thread::trim() {
-  if (last_state_ != owner_state::active) return;
-  const auto keep_from = std::min(watermark_, callbacks_.keep_from());
-  if (keep_from > 0) owner_.trim(topic::shards, keep_from);
+/// A former owner may have finished jobs that this member has not read of yet: they are kept, too.
+void kafka_log_thread::ask_what_is_kept(time_point now) {
+  if (now < trim_at_ || last_state_ != owner_state::active) return;
+  trim_at_ = now + trim_period;
+  trim_question_ = next_question_++;
+  callbacks_.confirm_jobs(trim_question_);
 }
 
 std::vector<progress_record> kafka_log_thread::progress(time_point now) const {

@@ -25,8 +25,8 @@ struct kafka_log_callbacks {
   std::function<void(std::uint64_t question)> confirm_jobs;
   std::function<file_id(std::string_view)> intern;
   job_lookup jobs;
-  /// The lowest offset of `shards` that a job of this partition still keeps.
-  std::function<std::int64_t()> keep_from;
+  /// What is kept of which job, by all that was read of `jobs`.
+  std::function<retention()> kept;
 };
 
 struct kafka_log_options {

@@ -67,7 +67,7 @@ class fleet_member final : public member {
   void look_after_index(time_point now);
   [[nodiscard]] kafka::kafka_log_callbacks callbacks_of(
       partition_id, std::shared_ptr<std::weak_ptr<kafka::kafka_log>>);
-  [[nodiscard]] std::int64_t keep_from(partition_id) const;
+  [[nodiscard]] kafka::retention kept() const;
 
   // member_jobs.cpp
   void put_jobs(const std::vector<kafka::job_entry>& changed, const std::vector<job_number>& gone);
