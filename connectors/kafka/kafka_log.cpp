@@ -16,7 +16,6 @@ constexpr duration intent_good_for = 4s;
 // What is not stored when a broker is away for so long is found again by the next owner.
 constexpr duration close_patience = 10s;
 constexpr duration show_period = 200ms;
-constexpr duration trim_period = 30s;
 
 owner_setup setup_of(const kafka_log_options& o, member_index& index) {
   owner_setup s;
@@ -338,14 +337,6 @@ void kafka_log_thread::move_watermark(std::int64_t to) {
   });
 }
 
-/// A former owner may have finished jobs that this member has not read of yet: they are kept, too.
-void kafka_log_thread::ask_what_is_kept(time_point now) {
-  if (now < trim_at_ || last_state_ != owner_state::active) return;
-  trim_at_ = now + trim_period;
-  trim_question_ = next_question_++;
-  callbacks_.confirm_jobs(trim_question_);
-}
-
 std::vector<progress_record> kafka_log_thread::progress(time_point now) const {
   std::map<std::string, progress_record> jobs;
   for (const auto& [name, prompts] : map_.prompts()) jobs[name].prompts = prompts;
@@ -395,6 +386,8 @@ void kafka_log_thread::show(time_point now, const owner_output& out) {
   view_.read_to = shards_next_;
   view_.end = std::max(shards_end_, shards_next_);
   view_.watermark = watermark_;
+  const auto& done = owner_.known().done();
+  view_.done_to = done.all_done() ? std::max(shards_next_, watermark_) : done.first_unfinished();
   view_.dead = dead_;
   view_.unread_bytes = static_cast<std::int64_t>(out.held_bytes);
   if (whole) view_.jobs = std::move(jobs);

@@ -48,6 +48,7 @@ struct kafka_log_view {
   std::int64_t read_to = 0;  ///< shards below this offset were read
   std::int64_t end = 0;      ///< of shards, as far as the broker told
   std::int64_t watermark = 0;
+  std::int64_t done_to = 0;           ///< nothing below it is left to do; markers are nothing
   std::int64_t dead = 0;              ///< dead letters stored
   std::int64_t unread_bytes = 0;      ///< of answers published and not read back
   std::vector<progress_record> jobs;  ///< what only the engine knows is missing in them

@@ -78,7 +78,6 @@ class kafka_log_thread final : public kafka_log {
   void start_after_recovery(const recovered_partition&);
   void note_durable(std::uint64_t seq);
   void move_watermark(std::int64_t);
-  void ask_what_is_kept(time_point now);
   void show(time_point now, const owner_output&);
   [[nodiscard]] std::vector<progress_record> progress(time_point now) const;
 
@@ -90,6 +89,7 @@ class kafka_log_thread final : public kafka_log {
   void ask_end();
   void drain_intake();
   void ask_about_unknown();
+  void ask_what_is_kept(time_point now);
   void bury(dead_record);
   void release_backlog();
 

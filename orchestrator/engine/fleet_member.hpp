@@ -75,6 +75,7 @@ class fleet_member final : public member {
   void tell_logs_of_jobs();
   [[nodiscard]] std::vector<kafka::owner_command> retry_commands() const;
   void publish(time_point now);
+  void show_done();
   void publish_progress(time_point now, const member_view&);
   [[nodiscard]] member_view view(time_point now) const;
   [[nodiscard]] std::vector<member_job_view> job_views(time_point now) const;
