@@ -140,13 +140,14 @@ book::counted book::finish(const result_facts& f) {
   auto& j = job(f.job);
   switch (f.kind) {
     case row_kind::answered: ++j.answered; break;
-    case row_kind::failed: ++j.errors; break;
+    case row_kind::failed:
+    case row_kind::refused: ++j.errors; break;
     case row_kind::invalid:
       ++j.errors;
       ++j.invalid;
       break;
   }
-  if (f.kind == row_kind::failed)
+  if (f.kind == row_kind::failed || f.kind == row_kind::refused)
     done_.fail(prompt, f.job, f.code);
   else
     done_.set(prompt);

@@ -308,7 +308,7 @@ void engine::write_invalid(partition_work& work, const invalid_line& line, time_
   ++counts.invalid;
   finished_prompt row;
   row.where = line.where;
-  row.kind = row_kind::invalid;
+  row.kind = line.refused ? row_kind::refused : row_kind::invalid;
   row.error_code = line.code;
   row.row = row_for(line);
   row.job = line.job;

@@ -16,7 +16,7 @@ constexpr duration publish_period = 1s;
 constexpr duration progress_period = 500ms;
 constexpr const char* part_is_spent =
     "the partition's part of the budget is spent: what is left of it does not cover the next "
-    "prompt's worst case; cancel the job and submit the rest under another name";
+    "prompt's worst case; raise it with `spillway policy JOB --budget USD`";
 
 job_setup setup_of(const kafka::job_entry& job, const fleet_config& config) {
   job_setup s;

@@ -41,6 +41,20 @@ TEST(book, a_retry_opens_what_failed_and_not_what_could_never_be_sent) {
   EXPECT_EQ(b.jobs().at("j").errors, 1);
 }
 
+TEST(book, a_retry_opens_what_no_lane_took) {
+  book b;
+  auto refused = row(1, row_kind::refused);
+  refused.code = "unknown_model";
+  b.finish(refused);
+  EXPECT_EQ(b.jobs().at("j").errors, 1);
+  EXPECT_EQ(b.jobs().at("j").invalid, 0) << "it may be sent one day";
+  const auto again = b.retried("j", {"unknown_model"});
+  ASSERT_EQ(again.size(), 1u);
+  b.apply({"j/r1", again});
+  EXPECT_EQ(b.jobs().at("j").errors, 0);
+  EXPECT_FALSE(b.done().test(row(1, row_kind::refused).where));
+}
+
 TEST(book, keeps_from_the_first_row_and_prompt_that_a_job_needs) {
   using std::chrono::days;
   const auto done = [](std::int64_t prompt, int day, const char* job) {
