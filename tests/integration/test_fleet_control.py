@@ -6,7 +6,7 @@ import signal
 import unittest
 
 from serve_support import ERROR_ROWS, OK, STOPPED, ServeCase
-from support import USAGE, prompt, wait_until, write_prompts
+from support import MODEL, USAGE, prompt, wait_until, write_prompts
 
 
 class Control(ServeCase):
@@ -115,7 +115,7 @@ class Again(ServeCase):
         self.fleet_command("retry", "j", expect=OK)  # nothing has changed
         last = self.wait_finished("j", expect=ERROR_ROWS)
         self.assertEqual((last["answered"], last["errors"]), (1, 41))
-        self.lanes["new"] = {"model": "later"}
+        self.lanes["new"] = {"model": "later", "as": MODEL}
         self.configure(working=["main", "new=main"])
         member.process.signal(signal.SIGHUP)
         member.wait_log("is in force")
