@@ -44,6 +44,8 @@ class done_map {
   /// No unfinished prompt stands below.
   [[nodiscard]] std::int64_t first_unfinished() const;
   void mark_reopened(const place&);
+  /// True when nothing of what was noted, or is known from before, is left to do.
+  [[nodiscard]] bool all_done() const { return noted_.empty() && reopened_.empty(); }
 
   /// Records below were deleted.
   void forget_below(std::int64_t offset);

@@ -16,7 +16,6 @@ constexpr duration intent_good_for = 4s;
 // What is not stored when a broker is away for so long is found again by the next owner.
 constexpr duration close_patience = 10s;
 constexpr duration show_period = 200ms;
-constexpr duration trim_period = 60s;
 
 owner_setup setup_of(const kafka_log_options& o, member_index& index) {
   owner_setup s;
@@ -224,6 +223,7 @@ void kafka_log_thread::take(input&& in) {
     intake_.jobs_changed();
   }
   for (const auto question : in.confirmed) {
+    if (question == trim_question_) owner_.trim(callbacks_.kept());
     const auto it = questions_.find(question);
     if (it == questions_.end()) continue;
     intake_.jobs_changed();
@@ -304,10 +304,7 @@ void kafka_log_thread::handle(owner_output&& out) {
     callbacks_.durable(lost);
   }
   const auto now = time_.now();
-  if (now >= trim_at_) {
-    trim_at_ = now + trim_period;
-    trim();
-  }
+  ask_what_is_kept(now);
   show(now, out);
   changed_.notify_all();
 }
@@ -337,12 +334,6 @@ void kafka_log_thread::move_watermark(std::int64_t to) {
   map_.forget_below(to, [&](const shard_descriptor& where) {
     index_.remove_body(options_.partition, static_cast<std::int64_t>(where.offset));
   });
-}
-
-void kafka_log_thread::trim() {
-  if (last_state_ != owner_state::active) return;
-  const auto keep_from = std::min(watermark_, callbacks_.keep_from());
-  if (keep_from > 0) owner_.trim(topic::shards, keep_from);
 }
 
 std::vector<progress_record> kafka_log_thread::progress(time_point now) const {
@@ -394,6 +385,8 @@ void kafka_log_thread::show(time_point now, const owner_output& out) {
   view_.read_to = shards_next_;
   view_.end = std::max(shards_end_, shards_next_);
   view_.watermark = watermark_;
+  const auto& done = owner_.known().done();
+  view_.done_to = done.all_done() ? std::max(shards_next_, watermark_) : done.first_unfinished();
   view_.dead = dead_;
   view_.unread_bytes = static_cast<std::int64_t>(out.held_bytes);
   if (whole) view_.jobs = std::move(jobs);

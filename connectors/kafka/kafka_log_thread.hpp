@@ -74,7 +74,6 @@ class kafka_log_thread final : public kafka_log {
   void start_after_recovery(const recovered_partition&);
   void note_durable(std::uint64_t seq);
   void move_watermark(std::int64_t);
-  void trim();
   void show(time_point now, const owner_output&);
   [[nodiscard]] std::vector<progress_record> progress(time_point now) const;
 
@@ -86,6 +85,7 @@ class kafka_log_thread final : public kafka_log {
   void ask_end();
   void drain_intake();
   void ask_about_unknown();
+  void ask_what_is_kept(time_point now);
   void bury(dead_record);
   void release_backlog();
 
@@ -109,7 +109,7 @@ class kafka_log_thread final : public kafka_log {
   std::shared_ptr<read_backlog> backlog_ = std::make_shared<read_backlog>();
   std::set<std::string> commands_out_, commands_done_;
   std::int64_t jobs_to_ = 0, jobs_read_to_ = 0;
-  std::uint64_t next_question_ = 1;
+  std::uint64_t next_question_ = 1, trim_question_ = 0;
   std::map<std::uint64_t, std::int64_t> questions_;  ///< asked at a time when this was read
   std::int64_t asked_below_ = 0;
   std::deque<std::uint64_t> intents_;  ///< groups with intents on their way, for the failpoint
