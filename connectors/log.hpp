@@ -47,6 +47,7 @@ enum class row_kind {
   answered,  ///< goes to the results
   failed,    ///< goes to the errors: sent, or held, and given up
   invalid,   ///< goes to the errors: a line that can't be sent
+  refused,   ///< goes to the errors: no lane may take it, as things are configured
 };
 
 /// A finished prompt and its row, which ends with a line feed. The rest is for logs whose rows

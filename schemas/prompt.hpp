@@ -53,6 +53,7 @@ struct invalid_line {
   std::string code;             ///< "invalid_json", "duplicate_custom_id", …
   std::string message;
   job_number job{};
+  bool refused = false;  ///< a good line that no configured lane may take
 };
 
 /// Where a shard lies in the input. `crc` is CRC-32 of its bytes.
@@ -66,8 +67,8 @@ struct shard_descriptor {
   std::uint32_t count = 0;       ///< prompts and invalid lines; blank lines are none
   std::uint32_t crc = 0;
   partition_id partition{};
-  job_number job{};          ///< of all its lines
-  bool ids_checked = false;  ///< whoever wrote it looked for repeated custom_ids
+  job_number job{};           ///< of all its lines
+  bool ids_checked = false;   ///< whoever wrote it looked for repeated custom_ids
   bool line_records = false;  ///< each line was a record of its own, at `offset` + its index
 };
 

@@ -1,6 +1,7 @@
 #include "connectors/kafka/book.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace spillway::kafka {
 
@@ -139,17 +140,47 @@ book::counted book::finish(const result_facts& f) {
   auto& j = job(f.job);
   switch (f.kind) {
     case row_kind::answered: ++j.answered; break;
-    case row_kind::failed: ++j.errors; break;
+    case row_kind::failed:
+    case row_kind::refused: ++j.errors; break;
     case row_kind::invalid:
       ++j.errors;
       ++j.invalid;
       break;
   }
-  if (f.kind == row_kind::failed)
+  if (f.kind == row_kind::failed || f.kind == row_kind::refused)
     done_.fail(prompt, f.job, f.code);
   else
     done_.set(prompt);
   return counted::newly;
+}
+
+void book::locate(const result_facts& f, std::int64_t offset) {
+  auto& days = job(f.job).days;
+  const job_day seen{utc_day(f.done_at), offset, f.where.offset};
+  const auto at = std::lower_bound(days.begin(), days.end(), seen.day,
+                                   [](const job_day& d, std::int64_t day) { return d.day < day; });
+  if (at == days.end() || at->day != seen.day) {
+    days.insert(at, seen);
+    return;
+  }
+  at->first_result = std::min(at->first_result, seen.first_result);
+  at->first_shard = std::min(at->first_shard, seen.first_shard);
+}
+
+kept_offsets book::kept(const retention& wanted) {
+  constexpr auto all = std::numeric_limits<std::int64_t>::max();
+  kept_offsets out{all, all};
+  for (auto& [name, j] : jobs_) {
+    const auto since = wanted.find(name);
+    if (since == wanted.end()) continue;
+    const auto first = utc_day(since->second);
+    std::erase_if(j.days, [&](const job_day& d) { return d.day < first; });
+    for (const auto& d : j.days) {
+      out.results = std::min(out.results, d.first_result);
+      out.shards = std::min(out.shards, d.first_shard);
+    }
+  }
+  return out;
 }
 
 void book::observe(const job_lane& seen) {
@@ -263,6 +294,7 @@ void book::forget_results() {
     j.answered = j.errors = j.invalid = 0;
     j.finished_charge = j.open_charge = nano_usd(0);
     j.lanes.clear();
+    j.days.clear();
   }
   const auto kept = std::move(attempts_);
   attempts_.clear();

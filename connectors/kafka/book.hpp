@@ -5,6 +5,7 @@
 #include "connectors/kafka/done_map.hpp"
 #include "connectors/kafka/values.hpp"
 
+#include <functional>
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -15,6 +16,15 @@ namespace spillway::kafka {
 struct job_lane {
   std::string job;
   named_totals lane;
+};
+
+/// Jobs of which something is kept, and since when: rows done on a day before may go. The earliest
+/// time there is: all of it is kept. Jobs that are not in here need nothing any more.
+using retention = std::map<std::string, time_point, std::less<>>;
+
+/// What is deleted begins at the log's start and ends before these.
+struct kept_offsets {
+  std::int64_t results = 0, shards = 0;
 };
 
 /// Applying the same records again in the same order changes nothing. Money: a job's settled sum is
@@ -35,6 +45,10 @@ class book {
   void set_attempt(const fleet_attempt&, bool mine);
   /// A committed result. `superseded`: by a retry; only its charge counts.
   counted finish(const result_facts&);
+  /// Where a committed result stands, before it is counted.
+  void locate(const result_facts&, std::int64_t offset);
+  /// The lowest offsets that finished prompts of these jobs need; days that are over are forgotten.
+  [[nodiscard]] kept_offsets kept(const retention&);
   void observe(const job_lane&);
   /// False when the command had been applied before.
   bool apply(const applied_note&);

@@ -44,6 +44,7 @@ constexpr std::string_view kind_name(row_kind kind) {
     case row_kind::answered: return "answered";
     case row_kind::failed: return "failed";
     case row_kind::invalid: return "invalid";
+    case row_kind::refused: return "refused";
   }
   return "failed";
 }

@@ -190,6 +190,10 @@ std::int64_t done_map::first_unfinished() const {
 void done_map::forget_below(std::int64_t offset) {
   std::erase_if(records_, [&](const auto& e) { return e.first < offset; });
   std::erase_if(lines_, [&](const auto& e) { return e.first + block <= offset; });
+  if (!lines_.empty() && lines_.begin()->first < offset) {
+    auto& [base, first] = *lines_.begin();
+    std::erase_if(first.failed, [&, from = base](const auto& f) { return from + f.bit < offset; });
+  }
   std::erase_if(reopened_, [&](const place& p) { return p.offset < offset; });
   if (offset > watermark_) watermark_ = offset;
 }

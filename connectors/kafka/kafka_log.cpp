@@ -16,7 +16,6 @@ constexpr duration intent_good_for = 4s;
 // What is not stored when a broker is away for so long is found again by the next owner.
 constexpr duration close_patience = 10s;
 constexpr duration show_period = 200ms;
-constexpr duration trim_period = 60s;
 
 owner_setup setup_of(const kafka_log_options& o, member_index& index) {
   owner_setup s;
@@ -235,13 +234,15 @@ void kafka_log_thread::take(input&& in) {
     intake_.jobs_changed();
   }
   for (const auto question : in.confirmed) {
+    if (question == trim_question_) {
+      owner_.trim(callbacks_.kept());
+      forget_gone();
+    }
     const auto it = questions_.find(question);
     if (it == questions_.end()) continue;
     intake_.jobs_changed();
     intake_.give_up_unknown(it->second);
     questions_.erase(it);
-    jobs_known_ = true;
-    forget_gone();
   }
   for (auto& [dead, stored] : in.buried) {
     if (!stored) {
@@ -321,11 +322,7 @@ void kafka_log_thread::handle(owner_output&& out) {
     callbacks_.durable(lost);
   }
   const auto now = time_.now();
-  if (now >= trim_at_) {
-    trim_at_ = now + trim_period;
-    trim();
-    forget_gone();
-  }
+  ask_what_is_kept(now);
   show(now, out);
   changed_.notify_all();
 }
@@ -344,7 +341,6 @@ void kafka_log_thread::start_after_recovery(const recovered_partition& r) {
   watermark_ = r.watermark;
   shards_next_ = r.watermark;
   open_shards();
-  ask_about_jobs(0);
   const std::lock_guard lock(mutex_);
   for (const auto& job : r.jobs) view_.found[job.job] = job.lanes;
   recovered_ = std::move(log);
@@ -356,12 +352,6 @@ void kafka_log_thread::move_watermark(std::int64_t to) {
   map_.forget_below(to, [&](const shard_descriptor& where) {
     index_.remove_body(options_.partition, static_cast<std::int64_t>(where.offset));
   });
-}
-
-void kafka_log_thread::trim() {
-  if (last_state_ != owner_state::active) return;
-  const auto keep_from = std::min(watermark_, callbacks_.keep_from());
-  if (keep_from > 0) owner_.trim(topic::shards, keep_from);
 }
 
 void kafka_log_thread::show(time_point now, const owner_output& out) {
@@ -381,6 +371,8 @@ void kafka_log_thread::show(time_point now, const owner_output& out) {
   view_.read_to = shards_next_;
   view_.end = std::max(shards_end_, shards_next_);
   view_.watermark = watermark_;
+  const auto& done = owner_.known().done();
+  view_.done_to = done.all_done() ? std::max(shards_next_, watermark_) : done.first_unfinished();
   view_.unread_for = now - owner_.unread_since().value_or(now);
   if (!whole) return;
   view_.unread = unread;

@@ -25,8 +25,8 @@ struct kafka_log_callbacks {
   std::function<void(std::uint64_t question)> confirm_jobs;
   std::function<file_id(std::string_view)> intern;
   job_lookup jobs;
-  /// The lowest offset of `shards` that a job of this partition still keeps.
-  std::function<std::int64_t()> keep_from;
+  /// What is kept of which job, by all that was read of `jobs`.
+  std::function<retention()> kept;
 };
 
 struct kafka_log_options {
@@ -58,6 +58,7 @@ struct kafka_log_view {
   std::int64_t read_to = 0;  ///< shards below this offset were read
   std::int64_t end = 0;      ///< of shards, as far as the broker told
   std::int64_t watermark = 0;
+  std::int64_t done_to = 0;           ///< nothing below it is left to do; markers are nothing
   unread_answers unread;              ///< committed and not read back
   duration unread_for{};              ///< since when none of them was
   std::vector<progress_record> jobs;  ///< what only the engine knows is missing in them

@@ -21,12 +21,6 @@ job_standing kafka_log_thread::standing(std::string_view job) {
   return now;
 }
 
-void kafka_log_thread::ask_about_jobs(std::int64_t unknown_below) {
-  const auto question = next_question_++;
-  questions_[question] = unknown_below;
-  callbacks_.confirm_jobs(question);
-}
-
 void kafka_log_thread::forget_told() {
   if (shards_incarnation_ == 0) return;  // nothing is recovered yet
   std::vector<std::string> gone;
@@ -37,9 +31,9 @@ void kafka_log_thread::forget_told() {
   for (const auto& job : gone) forget(job);
 }
 
-/// Jobs that went while the partition was somebody else's, and those that had calls under way.
+/// Jobs that went while the partition was somebody else's, and those that had calls under way. To
+/// be called when `jobs` was read to an end behind the take-over: what is unknown then is gone.
 void kafka_log_thread::forget_gone() {
-  if (!jobs_known_) return;
   std::set<std::string> gone;
   const auto look = [&](const std::string& job) {
     if (!job.empty() && callbacks_.jobs(job).now == job_standing::state::unknown) gone.insert(job);

@@ -13,6 +13,7 @@ using namespace std::chrono_literals;
 
 constexpr duration shards_retry = 500ms;
 constexpr duration ask_end_period = 5s;
+constexpr duration trim_period = 30s;
 // Shards that the engine has not asked for yet; beyond this nothing more is read.
 constexpr std::size_t outbox_bytes_max = 8u << 20;
 constexpr std::size_t outbox_shards_max = 4096;
@@ -119,7 +120,17 @@ void kafka_log_thread::drain_intake() {
 void kafka_log_thread::ask_about_unknown() {
   if (!intake_.undecided() || shards_next_ <= asked_below_) return;
   asked_below_ = shards_next_;
-  ask_about_jobs(shards_next_);
+  const auto question = next_question_++;
+  questions_[question] = shards_next_;
+  callbacks_.confirm_jobs(question);
+}
+
+/// A former owner may have finished jobs that this member has not read of yet: they are kept, too.
+void kafka_log_thread::ask_what_is_kept(time_point now) {
+  if (now < trim_at_ || last_state_ != owner_state::active) return;
+  trim_at_ = now + trim_period;
+  trim_question_ = next_question_++;
+  callbacks_.confirm_jobs(trim_question_);
 }
 
 void kafka_log_thread::bury(dead_record dead) {

@@ -80,7 +80,6 @@ class kafka_log_thread final : public kafka_log {
   void start_after_recovery(const recovered_partition&);
   void note_durable(std::uint64_t seq);
   void move_watermark(std::int64_t);
-  void trim();
   void show(time_point now, const owner_output&);
 
   // kafka_log_shards.cpp
@@ -91,13 +90,12 @@ class kafka_log_thread final : public kafka_log {
   void ask_end();
   void drain_intake();
   void ask_about_unknown();
+  void ask_what_is_kept(time_point now);
   void bury(dead_record);
   void release_backlog();
 
   // kafka_log_jobs.cpp
   [[nodiscard]] job_standing standing(std::string_view job);
-  /// When it is answered, records below the offset whose job is unknown are dead letters.
-  void ask_about_jobs(std::int64_t unknown_below);
   void forget_told();
   void forget_gone();
   void forget(const std::string& job);
@@ -122,9 +120,8 @@ class kafka_log_thread final : public kafka_log {
   std::map<std::uint64_t, std::int64_t> refetches_;  ///< read -> offset
   std::shared_ptr<read_backlog> backlog_ = std::make_shared<read_backlog>();
   std::set<std::string> commands_out_, commands_done_;
-  bool jobs_known_ = false;  ///< `jobs` was read to an end behind everything that was recovered
   std::int64_t jobs_to_ = 0, jobs_read_to_ = 0;
-  std::uint64_t next_question_ = 1;
+  std::uint64_t next_question_ = 1, trim_question_ = 0;
   std::map<std::uint64_t, std::int64_t> questions_;  ///< asked at a time when this was read
   std::int64_t asked_below_ = 0;
   std::deque<pending_group> pending_;

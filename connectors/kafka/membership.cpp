@@ -1,6 +1,7 @@
 #include "connectors/kafka/membership.hpp"
 
 #include "connectors/kafka/client.hpp"
+#include "connectors/kafka/group_offsets.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -45,6 +46,9 @@ class rdkafka_membership final : public membership {
 
   result<void> start(const kafka_settings& settings, const std::string& member_id);
 
+  void show_done(std::map<std::int32_t, std::int64_t> done) override {
+    offsets_.show(std::move(done));
+  }
   partition_set assigned() const override {
     const std::lock_guard lock(mutex_);
     return owned_;
@@ -70,6 +74,7 @@ class rdkafka_membership final : public membership {
   kafka_settings settings_;
   std::string member_id_, topic_;
   std::unique_ptr<client> kafka_;
+  group_offsets offsets_;
   bool fatal_ = false;
   std::optional<std::string> fenced_;  ///< what was said, until it is answered
   int comebacks_ = 0;
@@ -123,6 +128,7 @@ result<void> rdkafka_membership::open() {
   if (const auto code = rd_kafka_subscribe(kafka_->get(), topics.get());
       code != RD_KAFKA_RESP_ERR_NO_ERROR)
     return kafka_->explained(code, {}, topic_);
+  offsets_.start(*kafka_, topic_);
   return {};
 }
 
@@ -132,11 +138,18 @@ void rdkafka_membership::run() {
     if (fenced_) answer_fence();
     const rdk_message message(rd_kafka_consumer_poll(kafka_->get(), poll_ms));
     check_fatal();
+    if (!fatal_) offsets_.commit_if_due(assigned());
     if (!message || message->err == RD_KAFKA_RESP_ERR_NO_ERROR || fatal_) continue;
     if (is_lasting(message->err) && callbacks_.trouble)
       callbacks_.trouble(
           kafka_->explained(message->err, rd_kafka_message_errstr(message.get()), topic_).message);
   }
+  if (!fatal_) {
+    offsets_.settle();
+    offsets_.commit(assigned());
+    offsets_.settle();
+  }
+  offsets_.stop();
   // Leaves no word: a static member that comes back within the session gets the same partitions.
   rd_kafka_consumer_close(kafka_->get());
   kafka_.reset();
@@ -162,6 +175,7 @@ void rdkafka_membership::take(rd_kafka_topic_partition_list_t* list) {
   }
   rd_kafka_assign(kafka_->get(), list);
   rd_kafka_pause_partitions(kafka_->get(), list);
+  offsets_.forget();
   remember(owned);
   spdlog::info("The group assigns {} partitions to this member.", owned.size());
   if (callbacks_.assigned) callbacks_.assigned(owned);
@@ -176,6 +190,7 @@ void rdkafka_membership::give_back() {
       owned.size());
   const auto& tell = lost ? callbacks_.lost : callbacks_.revoked;
   if (tell && !fatal_) tell(owned);
+  offsets_.settle();
   remember({});
 }
 
@@ -215,6 +230,7 @@ void rdkafka_membership::answer_fence() {
   came_back_at_ = now;
   spdlog::warn("member {} may have been fenced by a late request of its own: it joins again",
                member_id_);
+  offsets_.stop();
   rd_kafka_consumer_close(kafka_->get());
   if (const auto opened = open(); !opened) {
     if (callbacks_.fenced) callbacks_.fenced(opened.error().message);

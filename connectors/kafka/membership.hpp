@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -42,6 +43,10 @@ class membership {
   /// Ends without callbacks and without leaving the group: its partitions move when the session
   /// ends.
   virtual ~membership() = default;
+
+  /// How far each partition is done: committed as the group's offset every few seconds while the
+  /// group gives it to this member, so that Kafka's tools show the fleet's lag. Thread-safe.
+  virtual void show_done(std::map<std::int32_t, std::int64_t>) = 0;
 
   /// As of the last callback. Thread-safe.
   [[nodiscard]] virtual partition_set assigned() const = 0;

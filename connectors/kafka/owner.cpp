@@ -1,6 +1,7 @@
 #include "connectors/kafka/owner.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace spillway::kafka {
 
@@ -115,16 +116,22 @@ void owner::command(owner_command c) {
   if (phase_ != phase::over) commands_.emplace_back(answers_.next_number(), std::move(c));
 }
 
-void owner::trim(topic from, std::int64_t offset) {
+/// What no snapshot that was read back counts would be lost with its rows, and a row is counted
+/// only if its prompt stands at or above the start of `shards`.
+void owner::trim(const retention& wanted) {
   if (!link_ || phase_ != phase::active) return;
-  if (from == topic::results) offset = std::min(offset, safe_results_);
-  if (from == topic::shards) {
-    offset = std::min(offset, book_.done().first_unfinished());
-    book_.forget_below(offset);
+  const auto kept = book_.kept(wanted);
+  const auto shards = std::min(kept.shards, book_.done().first_unfinished());
+  const auto results = std::min(kept.results, committed_offset_);
+  book_.forget_below(std::min(shards, safe_shards_));
+  for (const auto& [of, offset, safe] : {std::tuple{topic::results, results, safe_results_},
+                                         std::tuple{topic::shards, shards, safe_shards_}}) {
+    const auto first = offsets_[of].first;
+    if (offset > std::max(first, safe)) dirty_ = true;  // another snapshot lets more go
+    if (std::min(offset, safe) <= first) continue;
+    link_->trim(of, std::min(offset, safe));
+    ++counters_.trims;
   }
-  if (from == topic::journal || from == topic::late || offset <= 0) return;
-  link_->trim(from, offset);
-  ++counters_.trims;
 }
 
 }  // namespace spillway::kafka

@@ -33,8 +33,9 @@ class owner {
   /// Ends, when everything appended is durable: `closed`.
   void close();
 
-  /// Lets the broker delete below `offset`, as far as nothing there is needed any more.
-  void trim(topic, std::int64_t offset);
+  /// Lets the broker delete the prompts and rows at the logs' start that nobody needs any more.
+  /// Every job with work below the watermark must be known to who says what is kept.
+  void trim(const retention&);
   /// It is gone from `jobs`. False while a call of it may still be answered: to be tried again.
   bool forget_job(const std::string& job) {
     if (!book_.forget_job(job)) return false;
@@ -96,7 +97,7 @@ class owner {
   struct snapshot_check {
     std::int64_t offset = 0;
     std::uint32_t crc = 0;
-    std::int64_t late_offset = 0, results_offset = 0;
+    std::int64_t late_offset = 0, results_offset = 0, watermark = 0;
     std::uint64_t read = 0;
   };
   struct late_out {
@@ -228,7 +229,7 @@ class owner {
   std::optional<journal_mark> last_journal_;
   std::optional<snapshot_check> snapshot_check_;
   bool snapshot_pending_ = false;
-  std::int64_t safe_results_ = 0, safe_late_ = 0;
+  std::int64_t safe_results_ = 0, safe_late_ = 0, safe_shards_ = 0;
 
   std::deque<item> queue_;
   std::deque<batch> batches_;

@@ -207,6 +207,7 @@ void owner::reread_results(const link_records& r) {
     if (!header) continue;
     const auto facts = decode_facts(*header);
     if (!facts) return refuse(facts.error().message);
+    book_.locate(*facts, stored.offset);
     (void)book_.finish(*facts);
     answers_.erase(facts->where);
     dirty_ = index_dirty_ = true;

@@ -113,6 +113,7 @@ void owner::read_results(const link_records& r) {
     if (!header) continue;
     const auto facts = decode_facts(*header);
     if (!facts) return refuse(facts.error().message);
+    book_.locate(*facts, stored.offset);
     if (book_.finish(*facts) == book::counted::already) ++counters_.duplicates;
   }
   if (r.end) read_salvage();

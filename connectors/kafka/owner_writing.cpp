@@ -207,8 +207,8 @@ void owner::settle(batch& b) {
     }
     if (i.state && b.snapshot_at) {
       index_dirty_ = true;
-      snapshot_check_ = {*b.snapshot_at, b.journal_crcs.back(), i.state->late_offset,
-                         i.state->results_offset, 0};
+      snapshot_check_ = {*b.snapshot_at,          b.journal_crcs.back(), i.state->late_offset,
+                         i.state->results_offset, i.state->watermark,    0};
       snapshot_check_->read = read(topic::journal, *b.snapshot_at, std::nullopt, false);
     }
   }
@@ -251,6 +251,7 @@ void owner::read_back(const link_records& r) {
       if (hand_over_ != hand_over_phase::stored) return drop(std::string(taken_over));
       succeeded_ = true;
     }
+    book_.locate(*facts, stored.offset);
     if (book_.finish(*facts) == book::counted::already) ++counters_.duplicates;
     if (answers_.erase(facts->where)) unread_since_.reset();
     results_bytes_ += stored.what.key.size() + stored.what.value.size();
@@ -320,6 +321,7 @@ void owner::check_snapshot(const link_records& r) {
     return;
   }
   safe_results_ = check.results_offset;
+  safe_shards_ = check.watermark;
   link_->trim(topic::journal, check.offset);
   if (check.late_offset > safe_late_) link_->trim(topic::late, check.late_offset);
   safe_late_ = std::max(safe_late_, check.late_offset);

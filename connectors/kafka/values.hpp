@@ -58,6 +58,14 @@ struct done_rows {
   std::vector<failed_row> failed;  ///< of the done ones, by bit
 };
 
+/// Where what a job finished on one day begins, in both topics.
+struct job_day {
+  std::int64_t day = 0;  ///< `utc_day`
+  std::int64_t first_result = 0, first_shard = 0;
+
+  bool operator==(const job_day&) const = default;
+};
+
 struct job_state {
   std::string job;
   std::int64_t answered = 0, errors = 0;
@@ -65,6 +73,7 @@ struct job_state {
   nano_usd finished_charge;
   nano_usd open_charge;  ///< of unfinished prompts; not stored: their attempts carry it
   std::vector<named_totals> lanes;
+  std::vector<job_day> days;  ///< in order; those that nothing is kept of may be missing
 
   [[nodiscard]] nano_usd settled() const { return finished_charge + open_charge; }
 };

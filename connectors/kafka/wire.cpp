@@ -99,7 +99,7 @@ void put(pb::ResultFacts& out, const result_facts& in) {
 
 bool get(const pb::ResultFacts& in, result_facts& out) {
   const auto done_at = from_ms(in.done_at_unix_ms());
-  if (!get(in.place(), out.where) || in.kind() < 0 || in.kind() > pb::ROW_KIND_INVALID || !done_at)
+  if (!get(in.place(), out.where) || in.kind() < 0 || in.kind() > pb::ROW_KIND_REFUSED || !done_at)
     return false;
   out.kind = static_cast<row_kind>(in.kind());
   out.job = in.job();

@@ -47,6 +47,12 @@ void put(pb::JobState& out, const job_state& in) {
   out.set_invalid(static_cast<std::uint64_t>(in.invalid));
   out.set_finished_charge_nano_usd(in.finished_charge.count());
   for (const auto& lane : in.lanes) state::put(*out.add_lanes(), lane);
+  for (const auto& d : in.days) {
+    auto& m = *out.add_days();
+    m.set_day(d.day);
+    m.set_first_result(d.first_result);
+    m.set_first_shard(d.first_shard);
+  }
 }
 
 job_state job_of(const pb::JobState& in) {
@@ -56,8 +62,10 @@ job_state job_of(const pb::JobState& in) {
                 static_cast<std::int64_t>(in.invalid()),
                 nano_usd(in.finished_charge_nano_usd()),
                 nano_usd(0),
+                {},
                 {}};
   for (const auto& lane : in.lanes()) out.lanes.push_back(state::totals_of(lane));
+  for (const auto& d : in.days()) out.days.push_back({d.day(), d.first_result(), d.first_shard()});
   return out;
 }
 

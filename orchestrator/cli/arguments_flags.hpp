@@ -85,9 +85,9 @@ inline void add_residency(CLI::App& app, std::optional<std::vector<std::string>>
       ->type_name("NAMES");
 }
 
-/// The flags of a job's policy, for options that have these fields.
+/// Flags of a job's policy that may also change while it runs, for options that have these fields.
 template <class Options>
-void add_policy_flags(CLI::App& app, Options& o) {
+void add_changeable_flags(CLI::App& app, Options& o) {
   add_number(
       app, "--budget", 1e9, "USD", [&o](double dollars) { o.budget = from_usd(dollars); },
       "Never spend more than this on the whole job");
@@ -95,8 +95,6 @@ void add_policy_flags(CLI::App& app, Options& o) {
              {lane_order::cost, lane_order::latency, lane_order::as_listed},
              "Which lanes to prefer");
   add_residency(app, o.residency);
-  add_choice(app, "--in-doubt", o.in_doubt, {in_doubt_policy::resend, in_doubt_policy::hold},
-             "Prompts that may have been billed without an answer: send again, or make error rows");
   app.add_option_function<std::int64_t>(
          "--max-attempts", [&o](const std::int64_t& n) { o.max_attempts = n; },
          "Failed calls a prompt may have before it becomes an error row")
@@ -107,6 +105,13 @@ void add_policy_flags(CLI::App& app, Options& o) {
       "Stop when more than this share of the last 200 prompts failed");
   add_duration(app, "--stall-timeout", o.stall_timeout,
                "Stop when every lane of a model is down for this long");
+}
+
+template <class Options>
+void add_policy_flags(CLI::App& app, Options& o) {
+  add_changeable_flags(app, o);
+  add_choice(app, "--in-doubt", o.in_doubt, {in_doubt_policy::resend, in_doubt_policy::hold},
+             "Prompts that may have been billed without an answer: send again, or make error rows");
 }
 
 }  // namespace spillway

@@ -27,6 +27,10 @@ so far was written (with --follow: stopped before the end).)";
 constexpr const char* control_help_end =
     "Takes effect when the members read it, within a second or two; waits for nobody.";
 
+constexpr const char* policy_help_end =
+    R"(What is not named stays as it is. Takes effect when the members read it, within a second or two: a
+job that its budget or its errors hold up goes on. Residency can only be narrowed.)";
+
 constexpr const char* serve_help_end =
     R"(SIGTERM or Ctrl-C lets the calls in flight finish and stops; a second one stops at once. SIGHUP
 reads the configuration again: it is taken on whole or not at all, and no call is lost. Pages:
@@ -60,20 +64,24 @@ void add_job(CLI::App& app, std::string& job) {
       ->type_name("JOB");
 }
 
-void add_job_flags(CLI::App& app, job_flags& o) {
-  app.add_option("--tenant", o.tenant, "Who the job is for")->type_name("NAME");
+void add_turn_flags(CLI::App& app, job_flags& o) {
   app.add_option("--weight", o.weight, "Share among jobs of equal priority; 1 unless told")
       ->check(CLI::Range(std::int64_t{1}, job_weight_max).description(""))
       ->type_name("N");
   app.add_option("--priority", o.priority, "Higher goes first; 0 unless told")
       ->check(CLI::Range(std::int64_t{-1'000'000}, std::int64_t{1'000'000}).description(""))
       ->type_name("N");
-  app.add_option("--lanes", o.lanes, "Use only these: pool or pool/lane, separated by commas")
-      ->delimiter(',')
-      ->type_name("NAMES");
   add_duration(app, "--deadline", o.deadline,
                "Wanted by then, from now; shown, steers nothing yet");
   add_duration(app, "--keep", o.keep, "Input and results stay this long after the end; 7d");
+}
+
+void add_job_flags(CLI::App& app, job_flags& o) {
+  app.add_option("--tenant", o.tenant, "Who the job is for")->type_name("NAME");
+  add_turn_flags(app, o);
+  app.add_option("--lanes", o.lanes, "Use only these: pool or pool/lane, separated by commas")
+      ->delimiter(',')
+      ->type_name("NAMES");
   add_policy_flags(app, o);
 }
 
@@ -92,6 +100,7 @@ struct fleet_arguments::parts {
   results_options results;
   errors_options errors;
   control_options control;
+  policy_options policy;
   serve_options serve;
   dead_options dead;
   std::optional<fleet_command> parsed;
@@ -227,6 +236,18 @@ struct fleet_arguments::parts {
     }
   }
 
+  void add_policy(CLI::App& app) {
+    auto& policy_app =
+        command(app, "policy", "Change what may change while a job runs", policy_help_end);
+    add_job(policy_app, policy.job);
+    add_config(policy_app, policy.config, policy.json);
+    auto& flags = *policy_app.add_option_group("Changes", "At least one of these");
+    add_turn_flags(flags, policy.changes);
+    add_changeable_flags(flags, policy.changes);
+    flags.require_option();
+    on(policy_app, policy);
+  }
+
   void add_serve(CLI::App& app) {
     auto& serve_app =
         command(app, "serve", "Work as a member of the fleet until told to stop", serve_help_end);
@@ -281,6 +302,7 @@ fleet_arguments::fleet_arguments(CLI::App& app) : parts_(std::make_unique<parts>
   parts_->add_jobs(app);
   parts_->add_results(app);
   parts_->add_control(app);
+  parts_->add_policy(app);
   parts_->add_dead(app);
   parts_->add_serve(app);
 }

@@ -105,7 +105,7 @@ const char* past_tense(command_kind kind) {
       return "is cancelled: calls in flight end, the rest becomes error rows";
     case command_kind::retry: return "sends its failed prompts again";
     case command_kind::close: return "takes no more lines";
-    case command_kind::policy: return "has a new policy";
+    case command_kind::policy: return "works by the new values from now on";
   }
   return "";
 }

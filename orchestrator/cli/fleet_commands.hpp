@@ -31,6 +31,8 @@ struct job_flags {
 };
 /// The flags laid over the file's job section.
 [[nodiscard]] job_policy policy_of(const job_flags&, const fleet_config&, time_point now);
+/// The flags laid over a policy.
+[[nodiscard]] job_policy changed_policy(job_policy, const job_flags&, time_point now);
 
 struct topics_options {
   std::string config;
@@ -80,6 +82,12 @@ struct control_options {
   bool json = false;
 };
 
+struct policy_options {
+  std::string job, config;
+  job_flags changes;
+  bool json = false;
+};
+
 struct dead_options {
   enum class what { list, show, requeue } action = what::list;
   std::string config;
@@ -106,11 +114,13 @@ struct serve_options {
 [[nodiscard]] int run_results(const results_options&, const stop_flag&);
 [[nodiscard]] int run_errors(const errors_options&, const stop_flag&);
 [[nodiscard]] int run_control(const control_options&, const stop_flag&);
+[[nodiscard]] int run_policy(const policy_options&);
 [[nodiscard]] int run_dead(const dead_options&);
 [[nodiscard]] int run_serve(const serve_options&, const stop_flag&);
 
-using fleet_command = std::variant<topics_options, submit_options, jobs_options, results_options,
-                                   errors_options, control_options, dead_options, serve_options>;
+using fleet_command =
+    std::variant<topics_options, submit_options, jobs_options, results_options, errors_options,
+                 control_options, policy_options, dead_options, serve_options>;
 [[nodiscard]] int run_fleet_command(const fleet_command&, const stop_flag&);
 
 }  // namespace spillway

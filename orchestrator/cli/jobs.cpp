@@ -74,13 +74,12 @@ int close(fleet_access& fleet, const kafka::job_table& jobs, const jobs_options&
 
 }  // namespace
 
-job_policy policy_of(const job_flags& flags, const fleet_config& config, time_point now) {
-  auto out = config.job;
+job_policy changed_policy(job_policy out, const job_flags& flags, time_point now) {
   if (flags.tenant) out.tenant = *flags.tenant;
   if (flags.weight) out.weight = *flags.weight;
   if (flags.priority) out.priority = static_cast<std::int32_t>(*flags.priority);
   if (!flags.lanes.empty()) out.lanes = flags.lanes;
-  if (const auto in = flags.deadline ? flags.deadline : config.deadline) out.deadline = now + *in;
+  if (flags.deadline) out.deadline = now + *flags.deadline;
   if (flags.keep) out.keep = *flags.keep;
   if (flags.order) out.order = flags.order;
   if (flags.residency) out.residency = flags.residency;
@@ -90,6 +89,12 @@ job_policy policy_of(const job_flags& flags, const fleet_config& config, time_po
   if (flags.max_error_rate) out.max_error_rate = flags.max_error_rate;
   if (flags.stall_timeout) out.stall_timeout = flags.stall_timeout;
   return out;
+}
+
+job_policy policy_of(const job_flags& flags, const fleet_config& config, time_point now) {
+  auto defaults = config.job;
+  if (config.deadline) defaults.deadline = now + *config.deadline;
+  return changed_policy(std::move(defaults), flags, now);
 }
 
 int run_jobs(const jobs_options& options, const stop_flag& stop) {
@@ -111,6 +116,7 @@ int run_fleet_command(const fleet_command& command, const stop_flag& stop) {
     int operator()(const results_options& o) const { return run_results(o, stop); }
     int operator()(const errors_options& o) const { return run_errors(o, stop); }
     int operator()(const control_options& o) const { return run_control(o, stop); }
+    int operator()(const policy_options& o) const { return run_policy(o); }
     int operator()(const dead_options& o) const { return run_dead(o); }
     int operator()(const serve_options& o) const { return run_serve(o, stop); }
   };

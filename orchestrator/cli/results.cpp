@@ -92,15 +92,17 @@ result<outcome> collect(const results_options& options, fleet_access& fleet, kaf
   return outcome{*counts, std::move(job)};
 }
 
-/// A finished job whose rows are not all there any more.
+/// Of a finished job, rows that are not there any more. One that was open loses its old ones early.
 std::uint64_t missing_rows(const outcome& done) {
   if (!done.job.final) return 0;
   const auto there = done.rows.answered + done.rows.errors;
   return done.job.final->prompts > there ? done.job.final->prompts - there : 0;
 }
 
+bool was_open(const outcome& done) { return done.job.manifest && done.job.manifest->open; }
+
 int exit_code_of(const outcome& done) {
-  if (missing_rows(done) > 0) return exit_code(failure_kind::storage);
+  if (missing_rows(done) > 0 && !was_open(done)) return exit_code(failure_kind::storage);
   if (!done.job.final) return exit_code(failure_kind::stopped);
   return done.rows.errors == 0 ? spillway::exit_code_of(done.job) : 1;
 }
@@ -126,8 +128,9 @@ void tell(const results_options& options, const run_paths& paths, const outcome&
   if (const auto missing = missing_rows(done); missing > 0) {
     std::fprintf(stderr,
                  "spillway: %llu rows of job %s are not on the log any more: results are kept for "
-                 "the job's `keep` after its end\n",
-                 static_cast<unsigned long long>(missing), options.job.c_str());
+                 "the job's `keep` after %s\n",
+                 static_cast<unsigned long long>(missing), options.job.c_str(),
+                 was_open(done) ? "they were written, while it is open" : "its end");
   }
 }
 

@@ -143,7 +143,7 @@ time_point engine::step(time_point now, engine_events events) {
     auto* work = find(p.partition);
     if (work == nullptr) continue;
     take_news(*work, p.news, now);
-    for (auto& shard : p.shards) take_shard(*work, std::move(shard), tick);
+    for (auto& shard : p.shards) take_shard(*work, std::move(shard), tick, now);
     if (!p.input_end) continue;
     work->input_read = true;
     work->next_out = false;

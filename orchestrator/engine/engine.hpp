@@ -147,9 +147,9 @@ class engine {
   void note_broken(partition_work&, const failure&);
   void take_news(partition_work&, const log_news&, time_point now);
   void reopen(partition_work&, const reopened_prompt&, time_point now);
-  void take_shard(partition_work&, parsed_shard&&, tick_events&);
+  void take_shard(partition_work&, parsed_shard&&, tick_events&, time_point now);
   void take_past(partition_work&, const shard_past&);
-  void write_invalid(partition_work&, const invalid_line&);
+  void write_invalid(partition_work&, const invalid_line&, time_point now);
   void read_again(partition_work&, shard_id, reading);
   void request_shards(partition_work&);
   void commit(partition_work&);

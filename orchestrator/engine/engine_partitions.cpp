@@ -254,7 +254,8 @@ void engine::read_again(partition_work& work, shard_id id, reading why) {
   reader_->read_again(where);
 }
 
-void engine::take_shard(partition_work& work, parsed_shard&& shard, tick_events& tick) {
+void engine::take_shard(partition_work& work, parsed_shard&& shard, tick_events& tick,
+                        time_point now) {
   const auto id = shard.record.where.id;
   shard_loaded loaded{id, reading::first, std::move(shard.prompts), work.id};
   if (work.done.knows(id)) {
@@ -285,7 +286,7 @@ void engine::take_shard(partition_work& work, parsed_shard&& shard, tick_events&
   std::erase_if(loaded.prompts, [&](const prompt& p) { return unwanted(p.where); });
   if (loaded.why != reading::load)
     for (const auto& line : shard.invalid)
-      if (!unwanted(line.where) && !scheduler_->held(line.where)) write_invalid(work, line);
+      if (!unwanted(line.where) && !scheduler_->held(line.where)) write_invalid(work, line, now);
   if (loaded.why == reading::first) {
     work.done.note_queued(id);
     --work.first_readings_out;
@@ -300,18 +301,19 @@ void engine::take_past(partition_work& work, const shard_past& past) {
   }
 }
 
-void engine::write_invalid(partition_work& work, const invalid_line& line) {
+void engine::write_invalid(partition_work& work, const invalid_line& line, time_point now) {
   work.done.finish(line.where);
   auto& counts = work.counts[line.job];
   ++counts.errors;
   ++counts.invalid;
   finished_prompt row;
   row.where = line.where;
-  row.kind = row_kind::invalid;
+  row.kind = line.refused ? row_kind::refused : row_kind::invalid;
   row.error_code = line.code;
   row.row = row_for(line);
   row.job = line.job;
   row.custom_id_token = line.custom_id_token;
+  row.done_at = now;
   if (const auto* past = scheduler_->history_of(line.where)) {
     row.pool = past->pool;
     row.lane = past->lane;

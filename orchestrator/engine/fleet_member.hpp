@@ -68,7 +68,7 @@ class fleet_member final : public member {
   void look_after_index(time_point now);
   [[nodiscard]] kafka::kafka_log_callbacks callbacks_of(
       partition_id, std::shared_ptr<std::weak_ptr<kafka::kafka_log>>);
-  [[nodiscard]] std::int64_t keep_from(partition_id) const;
+  [[nodiscard]] kafka::retention kept() const;
 
   // member_jobs.cpp
   void put_jobs(const std::vector<kafka::job_entry>& changed, const std::vector<job_number>& gone);
@@ -78,6 +78,7 @@ class fleet_member final : public member {
   void tell_logs_of_jobs();
   [[nodiscard]] std::vector<kafka::owner_command> retry_commands() const;
   void publish(time_point now);
+  void show_done();
   void publish_progress(time_point now, const member_view&);
   [[nodiscard]] member_view view(time_point now) const;
   [[nodiscard]] std::vector<member_job_view> job_views(time_point now) const;

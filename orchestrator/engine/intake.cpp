@@ -17,6 +17,7 @@ line_parser& parser_of_thread() {
 struct intake::line_result {
   parsed_line line;
   std::optional<class_id> cls;
+  bool refused = false;
 };
 
 intake::intake(shard_source& source, job_lookup classes, parallel_runner& runner,
@@ -72,6 +73,7 @@ std::vector<intake::line_result> intake::parse_lines(const shard_data& data,
       if (const auto* refusal = std::get_if<class_refusal>(&cls)) {
         r.line.code = refusal->code;
         r.line.message = refusal->message;
+        r.refused = true;
       } else {
         r.cls = std::get<class_id>(cls);
       }
@@ -127,7 +129,8 @@ result<parsed_shard> intake::parse(const shard_data& data, bool known) {
     if (!line.code.empty()) {
       shard.invalid.push_back({where, data.where.file, lines[i].number,
                                data.where.offset + lines[i].offset, std::move(line.custom_id_token),
-                               std::move(line.code), std::move(line.message), data.where.job});
+                               std::move(line.code), std::move(line.message), data.where.job,
+                               results[i].refused});
       continue;
     }
     prompt p = std::move(line.value);

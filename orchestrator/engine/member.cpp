@@ -144,7 +144,7 @@ result<void> fleet_member::join() {
   };
   auto joined = kafka::membership::join(request_.kafka, request_.id, std::move(calls));
   if (!joined) return joined.error();
-  membership_ = *std::move(joined);
+  post_and_wait([&] { membership_ = *std::move(joined); });
   return {};
 }
 
@@ -262,7 +262,12 @@ void fleet_member::stop_all() {
           if (!h->closed) close_in_background(*h);
       });
     if (feed_) feed_->stop();
-    membership_.reset();
+    std::unique_ptr<kafka::membership> group;
+    post_and_wait([&] {
+      show_done();
+      group = std::move(membership_);
+    });
+    group.reset();
     if (closer_) closer_->stop();
     ended_ = true;
     inbox_.nudge();

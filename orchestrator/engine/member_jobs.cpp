@@ -16,7 +16,7 @@ constexpr duration publish_period = 1s;
 constexpr duration progress_period = 500ms;
 constexpr const char* part_is_spent =
     "the partition's part of the budget is spent: what is left of it does not cover the next "
-    "prompt's worst case; cancel the job and submit the rest under another name";
+    "prompt's worst case; raise it with `spillway policy JOB --budget USD`";
 
 job_setup setup_of(const kafka::job_entry& job, const fleet_config& config) {
   job_setup s;
@@ -239,6 +239,15 @@ void fleet_member::publish_progress(time_point now, const member_view& v) {
   }
 }
 
+void fleet_member::show_done() {
+  if (!membership_) return;
+  std::map<std::int32_t, std::int64_t> done;
+  for (const auto& [id, h] : homes_)
+    if (h->phase == partition_phase::active)
+      done[static_cast<std::int32_t>(id.value())] = h->log->view().done_to;
+  membership_->show_done(std::move(done));
+}
+
 void fleet_member::publish(time_point now) {
   if (now - progress_at_ < progress_period) return;
   progress_at_ = now;
@@ -247,6 +256,7 @@ void fleet_member::publish(time_point now) {
   publish_progress(now, v);
   if (now - published_at_ < publish_period) return;
   published_at_ = now;
+  show_done();
   callbacks_.publish(v);
 }
 

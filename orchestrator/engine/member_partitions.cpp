@@ -5,7 +5,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <limits>
 
 namespace spillway {
 namespace {
@@ -98,20 +97,17 @@ void fleet_member::give_up(home& h) {
   wake_ = {};
 }
 
-std::int64_t fleet_member::keep_from(partition_id p) const {
-  auto lowest = std::numeric_limits<std::int64_t>::max();
+/// Of a job that stays open, what is done and older than its `keep` may go: it has no end to count
+/// from.
+kafka::retention fleet_member::kept() const {
+  kafka::retention out;
   const auto now = time_.now();
   for (const auto& job : feed_->all()) {
     if (job.final && now >= job.final->finished + job.policy.keep) continue;
-    if (job.manifest && job.manifest->open) return 0;  // where its lines begin is not recorded
-    const auto& counts = job.manifest     ? job.manifest->partitions
-                         : job.submission ? job.submission->partitions
-                                          : std::vector<kafka::partition_count>{};
-    for (const auto& count : counts)
-      if (count.partition == p.value() && count.prompts > 0)
-        lowest = std::min(lowest, count.first_offset);
+    const bool by_age = !job.final && job.manifest && job.manifest->open;
+    out[job.name] = by_age ? now - job.policy.keep : time_point::min();
   }
-  return lowest;
+  return out;
 }
 
 kafka::kafka_log_callbacks fleet_member::callbacks_of(
@@ -141,7 +137,7 @@ kafka::kafka_log_callbacks fleet_member::callbacks_of(
   };
   c.intern = [this](std::string_view name) { return files_.intern(name); };
   c.jobs = [this, p](std::string_view job) { return feed_->standing(job, p); };
-  c.keep_from = [this, p] { return keep_from(p); };
+  c.kept = [this] { return kept(); };
   return c;
 }
 

@@ -93,7 +93,8 @@ class FleetCase(Case):
         consumer = self.consumer(**{"enable.partition.eof": True})
         described = consumer.list_topics(self.topic(topic), timeout=20)
         partitions = described.topics[self.topic(topic)].partitions
-        consumer.assign([self.kafka.TopicPartition(self.topic(topic), p, 0) for p in partitions])
+        consumer.assign([self.kafka.TopicPartition(self.topic(topic), p, self.kafka.OFFSET_BEGINNING)
+                         for p in partitions])
         messages, ended = [], set()
         while len(ended) < len(partitions):
             message = consumer.poll(20)

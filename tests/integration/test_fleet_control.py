@@ -1,11 +1,12 @@
 """Jobs in a fleet that are steered: paused, cancelled, favoured, sent again, limited by money."""
 
+import json
 import re
 import signal
 import unittest
 
 from serve_support import ERROR_ROWS, OK, STOPPED, ServeCase
-from support import write_prompts
+from support import MODEL, USAGE, prompt, wait_until, write_prompts
 
 
 class Control(ServeCase):
@@ -103,6 +104,29 @@ class Again(ServeCase):
         self.check_answers(answers, ids)
         self.assertEqual((errors, self.requests("main")), ({}, failed))
 
+    def test_rows_that_no_lane_took_are_sent_once_there_is_one(self):
+        path = self.folder / "in.jsonl"
+        lines = [prompt("now"), *(prompt(f"l-{i}", model="later") for i in range(40))]
+        path.write_text("".join(json.dumps(one) + "\n" for one in lines) + "{broken\n")
+        member = self.serve("a")
+        self.submit(path, "j", "--allow-invalid")
+        last = self.wait_finished("j", expect=ERROR_ROWS)
+        self.assertEqual((last["answered"], last["errors"], last["invalid"]), (1, 41, 1))
+        self.fleet_command("retry", "j", expect=OK)  # nothing has changed
+        last = self.wait_finished("j", expect=ERROR_ROWS)
+        self.assertEqual((last["answered"], last["errors"]), (1, 41))
+        self.lanes["new"] = {"model": "later", "as": MODEL}
+        self.configure(working=["main", "new=main"])
+        member.process.signal(signal.SIGHUP)
+        member.wait_log("is in force")
+        self.fleet_command("retry", "j", "--code", "unknown_model", expect=OK)
+        last = self.wait_finished("j", expect=ERROR_ROWS)
+        self.assertEqual((last["answered"], last["errors"], last["invalid"]), (41, 1, 1))
+        answers, errors = self.results("j", expect=ERROR_ROWS)
+        self.check_answers(answers, [one["custom_id"] for one in lines])
+        self.assertEqual(self.codes(errors), {None: "invalid_json"})
+        self.assertEqual(self.requests("main"), 41)
+
     def test_prompts_in_doubt_are_held_until_asked_for(self):
         self.configure(working=["main=deaf"], policy={"in_doubt": "hold"})
         path = self.folder / "in.jsonl"
@@ -151,6 +175,34 @@ class Money(ServeCase):
         write_prompts(path, 60, prefix="other")
         self.submit(path, "other")
         self.wait_finished("other", expect=OK)
+        # A larger one lets it go on, where it stopped.
+        said = self.fleet_command("policy", "j", "--budget", "5", "--json", expect=OK)
+        self.assertEqual(json.loads(said.out), {"job": "j", "command": "policy", "written": True})
+        last = self.wait_finished("j", expect=OK)
+        self.assertEqual((last["answered"], last["errors"], last["budget_usd"]), (600, 0, 5))
+        self.assertEqual(self.requests(), 660)
+        self.assertEqual(self.sim.stats()["repeated_ids"], 0)
+
+    def test_what_may_change_while_a_job_runs(self):
+        path = self.folder / "in.jsonl"
+        ids = write_prompts(path, 60)
+        self.lanes["main"] = {"residency": ["eu"]}
+        self.configure()
+        self.submit(path, "j", "--residency", "eu,us", "--max-attempts", "7")
+        self.fleet_command("policy", "j", expect=USAGE)
+        self.fleet_command("policy", "nobody", "--weight", "2", expect=USAGE)
+        refused = self.fleet_command("policy", "j", "--residency", "eu,asia", expect=USAGE)
+        self.assertIn("may not use asia", refused.err)
+        self.assertIn("new values", self.fleet_command(
+            "policy", "j", "--residency", "eu", "--priority", "4", expect=OK).out)
+        refused = self.fleet_command("policy", "j", "--residency", "us", expect=USAGE)
+        self.assertIn("only be narrowed", refused.err)
+        self.serve()
+        self.wait_finished("j", expect=OK)
+        self.check_answers(self.results("j", expect=OK)[0], ids)
+        # The end does not end it: what is kept, and for how long.
+        self.fleet_command("policy", "j", "--keep", "1s", expect=OK)
+        wait_until(lambda: self.fleet_command("status", "j").code == USAGE, "it is forgotten", 60)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class Files(ServeCase):
         self.serve()
         self.submit(path, "j", "--allow-invalid")
         last = self.wait_finished("j", expect=ERROR_ROWS)
-        self.assertEqual((last["answered"], last["errors"], last["invalid"]), (1, 2, 2))
+        self.assertEqual((last["answered"], last["errors"], last["invalid"]), (1, 2, 1))
         answers, errors = self.results("j", expect=ERROR_ROWS)
         self.check_answers(answers, ["good"])
         self.assertEqual(self.codes(errors), {None: "invalid_json", "other": "unknown_model"})

@@ -67,8 +67,8 @@ def varints(data):
     return out
 
 
-ANSWERED, FAILED, INVALID = range(3)
-KIND_NAMES = ("answered", "failed", "invalid")
+ANSWERED, FAILED, INVALID, REFUSED = range(4)
+KIND_NAMES = ("answered", "failed", "invalid", "refused")
 
 
 def facts(job, offset, index=0, kind=ANSWERED, generation=0, line_record=False, code=""):

@@ -46,6 +46,7 @@ class _Follower(threading.Thread):
         super().__init__(daemon=True)
         self._how, self._take = (brokers, places, committed), take
         self._ending, self._failure = threading.Event(), None
+        self.cut = set()
         self.caught_up = threading.Event()
         self._ask = threading.Event()
         self.start()
@@ -53,6 +54,7 @@ class _Follower(threading.Thread):
     def run(self):
         try:
             reader = kafka_client.Reader(*self._how)
+            self.cut = reader.cut
             while not self._ending.is_set():
                 if self._ask.is_set():
                     self._ask.clear()
@@ -257,6 +259,11 @@ class Watch(Ledger):
         for follower in self._followers:
             follower.check()
         return len(self.rows)
+
+    @property
+    def missed(self):
+        """Places where the owners deleted what this watch, cut off with them, had not read."""
+        return set().union(*(follower.cut for follower in self._followers[1:]))
 
     def catch_up(self):
         """Everything written before this call was taken."""

@@ -32,6 +32,7 @@ class Reader:
     BEGINNING and END stand for what is there now. Committed records only, unless told otherwise."""
 
     BATCH = 1000
+    MARKERS_MAX = 4  # in a row, between two records
 
     def __init__(self, brokers, from_offsets, committed=True, headers=True):
         self._handle = rd.handle(
@@ -53,6 +54,7 @@ class Reader:
         self._messages = (ctypes.POINTER(rd.Message) * self.BATCH)()
         self._names = {}
         self._next = dict.fromkeys(from_offsets, 0)  # place -> offset behind what was read
+        self.cut = set()  # places where records were deleted before they could be read
         wanted = rd.list_new(len(from_offsets))
         for (topic, partition), offset in from_offsets.items():
             rd.list_add(wanted, topic.encode(), partition).contents.offset = offset
@@ -102,7 +104,10 @@ class Reader:
             return None
         if message.err:
             return None  # connection troubles: the library goes on by itself
-        self._next[name, message.partition] = message.offset + 1
+        place = name, message.partition
+        if 0 < self._next[place] < message.offset - self.MARKERS_MAX:
+            self.cut.add(place)
+        self._next[place] = message.offset + 1
         return Record(
             name,
             message.partition,

@@ -211,6 +211,13 @@ TEST(arguments, submit_with_every_flag) {
   EXPECT_EQ(p.keep, duration(24h));
   EXPECT_EQ(p.budget, from_usd(2.5));
   EXPECT_EQ(p.max_attempts, 2);
+  const auto next =
+      fleet<policy_options>({"policy", "j", "-c", "f", "--budget", "3", "--keep", "1h"});
+  const auto changed = changed_policy(p, next.changes, time_point(2h));
+  EXPECT_EQ(changed.budget, from_usd(3));
+  EXPECT_EQ(changed.keep, duration(1h));
+  EXPECT_EQ(changed.tenant, p.tenant) << "what is not named stays";
+  EXPECT_EQ(changed.deadline, p.deadline);
   const auto of_file = policy_of({}, config, time_point{});
   EXPECT_EQ(of_file.weight, 7);
   EXPECT_EQ(of_file.tenant, "of the file");

@@ -61,10 +61,11 @@ inline snapshot whole() {
   s.done = {rows};
   s.attempts = {attempt()};
   s.applied = {"nightly/c1"};
-  job_state job{"nightly", 5, 2, 1, nano_usd(1'000), nano_usd(0), {}};
+  job_state job{"nightly", 5, 2, 1, nano_usd(1'000), nano_usd(0), {}, {}};
   job.lanes = {{"azure", "mini", "gpt", {}}};
   job.lanes[0].totals.calls = 9;
   job.lanes[0].totals.settled = nano_usd(1'450);
+  job.days = {{20'717, 3, 1}, {20'718, 70, 512}};
   s.jobs = {job};
   s.generations = {{600, 0, true, 1}};
   s.hand_overs = {{"s1", {attempt()}}};
