@@ -16,6 +16,10 @@ struct answer {
   std::uint64_t transaction = 0;       ///< that it was produced in; 0: not produced by this link
 };
 
+struct unread_answers {
+  std::int64_t records = 0, bytes = 0;
+};
+
 /// In the order of their publication. At most one answer a prompt: that is the published bit.
 class answer_store {
  public:
@@ -61,6 +65,16 @@ class answer_store {
   [[nodiscard]] const std::map<std::uint64_t, answer>& all() const { return all_; }
   [[nodiscard]] std::uint64_t next_number() const { return next_; }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  /// Those that were produced in a transaction up to this one.
+  [[nodiscard]] unread_answers produced_until(std::uint64_t transaction) const {
+    unread_answers out;
+    for (const auto& [number, a] : all_) {
+      if (a.transaction == 0 || a.transaction > transaction) continue;
+      ++out.records;
+      out.bytes += static_cast<std::int64_t>(a.row.key.size() + a.row.row.size());
+    }
+    return out;
+  }
   void clear() {
     all_.clear();
     by_prompt_.clear();

@@ -257,9 +257,18 @@ fleet_attempt book::in_doubt(fleet_attempt a) {
   return a;
 }
 
-void book::forget_job(const std::string& name) {
+bool book::forget_job(const std::string& name) {
+  for (const auto& [session, open] : hand_overs_)
+    for (const auto& [where, a] : open)
+      if (a.job == name) return false;
+  for (const auto& [where, a] : attempts_)
+    if (a.last.job == name && a.mine && a.last.in_flight) return false;
+  // What else is open nobody waits for: the shards of a job that is gone are not read any more.
+  std::erase_if(attempts_, [&](const auto& a) { return a.second.last.job == name; });
+  done_.forget_failed(name);
   jobs_.erase(name);
   std::erase_if(applied_, [&](const std::string& c) { return c.starts_with(name + "/"); });
+  return true;
 }
 
 void book::forget_below(std::int64_t first) {

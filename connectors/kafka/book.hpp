@@ -84,7 +84,9 @@ class book {
   [[nodiscard]] const std::map<std::string, job_state>& jobs() const { return jobs_; }
   [[nodiscard]] done_map& done() { return done_; }
   [[nodiscard]] const done_map& done() const { return done_; }
-  void forget_job(const std::string& job);
+  /// Its sums, charges, commands and failures; what is done stays done. Nothing changes, and false
+  /// is returned, while a call of it may still be answered.
+  bool forget_job(const std::string& job);
   void forget_below(std::int64_t shards_first);
   void cut(std::int64_t shards_end);
   /// Counts results anew: their log lost some. Attempts, commands and generations stay.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 
 namespace spillway::kafka {
 
@@ -50,6 +51,14 @@ bool is_access(int code) {
          code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
 }
 
+/// By kind.
+std::array<std::atomic<std::int64_t>, error_kinds.size()> errors_told;
+
+void count_error(int code) {
+  const auto* const at = std::find(error_kinds.begin(), error_kinds.end(), kind_of_error(code));
+  ++errors_told[static_cast<std::size_t>(at - error_kinds.begin())];
+}
+
 /// Was this line told lately, by any client?
 bool told_lately(const std::string& line) {
   static std::mutex mutex;
@@ -76,6 +85,13 @@ result<void> set(rd_kafka_conf_t* conf, const std::string& name, const std::stri
 }
 
 }  // namespace
+
+std::map<std::string, std::int64_t> broker_errors() {
+  std::map<std::string, std::int64_t> out;
+  for (std::size_t i = 0; i < error_kinds.size(); ++i)
+    out.emplace(error_kinds[i], errors_told[i].load());
+  return out;
+}
 
 result<std::unique_ptr<client>> client::make(const kafka_settings& settings, rd_kafka_type_t type,
                                              std::string role, const forced_properties& forced,
@@ -147,10 +163,12 @@ void client::on_error(int code, std::string reason) {
   if (code == RD_KAFKA_RESP_ERR__FATAL) {
     std::array<char, error_text_bytes> text{};
     const auto original = rd_kafka_fatal_error(handle_, text.data(), text.size());
+    count_error(original);
     spdlog::debug("kafka {}: fatal: {}", role_, redacted(text.data()));
     if (callbacks_.fatal) callbacks_.fatal(original, redacted(text.data()));
     return;
   }
+  count_error(code);
   if (is_reachability(code) || is_access(code)) {
     const bool known = last_trouble() != RD_KAFKA_RESP_ERR_NO_ERROR;
     // What all brokers have in common says less than what one of them said.

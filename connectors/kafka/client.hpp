@@ -96,6 +96,9 @@ class client {
   std::map<topic, rdk_topic> topics_;
 };
 
+/// Errors that all clients of this process were told of since it started, by kind (`explain.hpp`).
+[[nodiscard]] std::map<std::string, std::int64_t> broker_errors();
+
 /// Into librdkafka's queue; the record must live until its delivery report, which has `opaque`.
 /// No copy of the value is made.
 [[nodiscard]] rd_kafka_resp_err_t enqueue(rd_kafka_t*, rd_kafka_topic_t*, std::int32_t partition,

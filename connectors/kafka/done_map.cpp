@@ -112,6 +112,18 @@ std::vector<place> done_map::failed(const std::string& job,
   return out;
 }
 
+void done_map::forget_failed(const std::string& job) {
+  const auto number = numbers_.find(job);
+  if (number == numbers_.end()) return;
+  for (const bool line : {false, true}) {
+    std::vector<std::int64_t> changed;
+    for (auto& [base, e] : of(line))
+      if (std::erase_if(e.failed, [&](const auto& f) { return f.job == number->second; }) > 0)
+        changed.push_back(base);
+    for (const auto base : changed) drop_if_plain(line, base);
+  }
+}
+
 void done_map::note(const noted_record& r) {
   const auto at = std::lower_bound(
       noted_.begin(), noted_.end(), r,

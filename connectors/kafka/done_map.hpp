@@ -46,6 +46,8 @@ class done_map {
   void mark_reopened(const place&);
   /// True when nothing of what was noted, or is known from before, is left to do.
   [[nodiscard]] bool all_done() const { return noted_.empty() && reopened_.empty(); }
+  /// Its failed prompts are done like all others: none of them will be opened again.
+  void forget_failed(const std::string& job);
 
   /// Records below were deleted.
   void forget_below(std::int64_t offset);

@@ -195,6 +195,31 @@ failure explain(int code, std::string_view reason, const error_context& context)
   return {known == nullptr ? storage : known->kind, std::move(message)};
 }
 
+std::string_view kind_of_error(int code) {
+  switch (code) {
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__RESOLVE: return error_kinds[0];
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR__SSL:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
+    case RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED: return error_kinds[1];
+    default: break;
+  }
+  switch (fault_of(code)) {
+    case refused: return error_kinds[2];
+    case fenced: return error_kinds[3];
+    case ambiguous: break;
+  }
+  return error_kinds[4];
+}
+
 link_fault fault_of(int code) {
   const auto* known = find(code);
   return known == nullptr ? ambiguous : known->fault;

@@ -4,6 +4,7 @@
 #include "connectors/kafka/link.hpp"
 #include "schemas/result.hpp"
 
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,12 @@ struct error_context {
 /// `reason` its own words. The kind: `usage` for what the user has to change, `storage` for a
 /// broker that is away or at fault, `stopped` where the outcome is unknown.
 [[nodiscard]] failure explain(int code, std::string_view reason, const error_context&);
+
+/// What `kind_of_error` tells apart.
+inline constexpr std::array<std::string_view, 5> error_kinds = {"unreachable", "unauthorised",
+                                                                "refused", "fenced", "other"};
+/// One of `error_kinds`, for counting. `refused`: something asked for is not there or not allowed.
+[[nodiscard]] std::string_view kind_of_error(int code);
 
 /// What the error means for a transactional producer.
 [[nodiscard]] link_fault fault_of(int code);

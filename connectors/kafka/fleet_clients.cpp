@@ -1,5 +1,6 @@
 #include "connectors/kafka/fleet_clients.hpp"
 
+#include "connectors/kafka/client.hpp"
 #include "connectors/kafka/rdkafka_link.hpp"
 
 #include <condition_variable>
@@ -104,7 +105,8 @@ class rdkafka_fleet_clients final : public fleet_clients {
   }
   client_counts counts() const override {
     const auto read = reader_.counts();
-    return {read.handles, read.gaps_checked, read.gaps_healed, read.sets_dropped};
+    return {read.handles,      read.gaps_checked,     read.gaps_healed,
+            read.sets_dropped, shared_->late_answers, broker_errors()};
   }
 
  private:

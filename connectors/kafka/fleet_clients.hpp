@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -39,6 +40,9 @@ struct client_counts {
   std::uint64_t gaps_checked = 0;  ///< reads repeated because offsets were missing
   std::uint64_t gaps_healed = 0;   ///< of those: the missing records came
   std::uint64_t sets_dropped = 0;  ///< incomplete chunk sets
+  std::uint64_t late_answers = 0;  ///< stored on `late`
+  /// Errors that the brokers' clients were told of, by kind; of the whole process.
+  std::map<std::string, std::int64_t> errors;
 };
 
 /// Thread-safe. Lives longer than its links.

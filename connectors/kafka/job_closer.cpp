@@ -57,24 +57,17 @@ result<std::unique_ptr<job_closer>> job_closer::start(const kafka_settings& sett
   auto tools = log_tools::connect(settings);
   if (!tools) return tools.error();
   closer->tools_ = *std::move(tools);
+  closer->follower_.emplace(*closer->tools_, topic::progress);
   closer->thread_ = std::thread([raw = closer.get()] { raw->run(); });
   return closer;
 }
 
 result<void> job_closer::look() {
-  const auto offsets = tools_->offsets(topic::progress);
-  if (!offsets) return offsets.error();
-  const auto end = offsets->front().last_stable;
-  if (end > cursor_) {
-    const auto read =
-        tools_->read(topic::progress, {{0, cursor_, end}}, [&](std::int32_t, stored_record&& r) {
-          if (const auto fault = progress_.apply(r))
-            spdlog::warn("a record of the topic progress, offset {}: {}", r.offset, fault->message);
-          return true;
-        });
-    if (!read) return read;
-    cursor_ = end;
-  }
+  const auto read = follower_->read_on([&](stored_record&& r) {
+    if (const auto fault = progress_.apply(r))
+      spdlog::warn("a record of the topic progress, offset {}: {}", r.offset, fault->message);
+  });
+  if (!read) return read.error();
   auto records = closing_records(jobs_.all(), progress_, partitions_, now_());
   if (records.empty()) return {};
   const auto stored = tools_->store(std::move(records));

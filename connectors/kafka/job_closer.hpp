@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 namespace spillway::kafka {
@@ -41,8 +42,8 @@ class job_closer {
   std::uint32_t partitions_;
   std::function<time_point()> now_;
   std::unique_ptr<log_tools> tools_;
+  std::optional<topic_follower> follower_;
   progress_table progress_;
-  std::int64_t cursor_ = 0;
   std::atomic<bool> in_charge_{false};
   std::mutex mutex_;
   std::condition_variable wake_;

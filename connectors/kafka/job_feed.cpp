@@ -59,6 +59,7 @@ result<std::unique_ptr<job_feed>> job_feed::start(const kafka_settings& settings
   auto tools = log_tools::connect(settings);
   if (!tools) return tools.error();
   feed->tools_ = *std::move(tools);
+  feed->follower_.emplace(*feed->tools_, topic::jobs);
   if (auto read = feed->catch_up(); !read) return read.error();
   feed->report();
   feed->thread_ = std::thread([raw = feed.get()] { raw->run(); });
@@ -72,39 +73,22 @@ result<void> job_feed::catch_up() {
     const std::lock_guard lock(mutex_);
     asked = std::exchange(asked_, {});
   }
-  const auto put_back = [&] {
+  const auto whole = follower_->read_on([&](stored_record&& r) {
+    std::optional<record_fault> fault;
+    {
+      const std::lock_guard lock(mutex_);
+      fault = table_.apply(r);
+    }
+    if (fault) callbacks_.dead(letter_of(r, *fault));
+  });
+  // An open transaction may still bring what is asked for.
+  if (!whole || !*whole) {
     const std::lock_guard lock(mutex_);
     asked_.insert(asked_.end(), asked.begin(), asked.end());
-  };
-  const auto offsets = tools_->offsets(topic::jobs);
-  if (!offsets) {
-    put_back();
-    return offsets.error();
+  } else {
+    answered_ = std::move(asked);
   }
-  const auto& end = offsets->front();
-  if (end.last_stable > cursor_) {
-    const auto read = tools_->read(topic::jobs, {{0, cursor_, end.last_stable}},
-                                   [&](std::int32_t, stored_record&& r) {
-                                     std::optional<record_fault> fault;
-                                     {
-                                       const std::lock_guard lock(mutex_);
-                                       fault = table_.apply(r);
-                                     }
-                                     if (fault) callbacks_.dead(letter_of(r, *fault));
-                                     return true;
-                                   });
-    if (!read) {
-      put_back();
-      return read;
-    }
-    cursor_ = end.last_stable;
-  }
-  // An open transaction may still bring what is asked for.
-  if (end.last_stable < end.high_watermark) {
-    put_back();
-    return {};
-  }
-  answered_ = std::move(asked);
+  if (!whole) return whole.error();
   return {};
 }
 
@@ -133,8 +117,8 @@ void job_feed::report() {
     std::erase_if(shown_, [&](const auto& shown) {
       return std::find(gone.begin(), gone.end(), shown.second.number) != gone.end();
     });
-    more = more || read_to_ != cursor_;
-    read_to_ = cursor_;
+    more = more || read_to_ != follower_->next_offset();
+    read_to_ = follower_->next_offset();
   }
   if (more) callbacks_.read_on();
   answer_questions();

@@ -55,7 +55,7 @@ class job_feed {
 
   job_feed_callbacks callbacks_;
   std::unique_ptr<log_tools> tools_;
-  std::int64_t cursor_ = 0;  ///< of the feed's thread
+  std::optional<topic_follower> follower_;  ///< of the feed's thread
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   job_table table_;

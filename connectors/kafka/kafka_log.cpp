@@ -30,6 +30,13 @@ owner_setup setup_of(const kafka_log_options& o, member_index& index) {
 
 }  // namespace
 
+void kafka_log_counts::add(const kafka_log_counts& other) {
+  owner.add(other.owner);
+  intents += other.intents;
+  quarantined += other.quarantined;
+  for (const auto& [code, n] : other.dead) dead[code] += n;
+}
+
 std::unique_ptr<kafka_log> kafka_log::make(kafka_log_options options, kafka_log_callbacks callbacks,
                                            fleet_clients& clients, member_index& index,
                                            const time_source& time) {
@@ -57,7 +64,8 @@ kafka_log_thread::kafka_log_thread(kafka_log_options options, kafka_log_callback
              }),
       map_(options_.partition),
       intake_(
-          options_.partition, options_.shards_name, callbacks_.jobs, callbacks_.intern,
+          options_.partition, options_.shards_name,
+          [this](std::string_view job) { return standing(job); }, callbacks_.intern,
           [this](const shard_data& d) {
             index_.put_body(options_.partition, static_cast<std::int64_t>(d.where.offset),
                             d.bytes.substr(0, d.size));
@@ -204,10 +212,13 @@ void kafka_log_thread::run() {
 }
 
 void kafka_log_thread::take(input&& in) {
+  forget_told();
   for (auto& [seq, group] : in.groups) {
-    if (failpoints::armed && std::any_of(group.attempts.begin(), group.attempts.end(),
-                                         [](const auto& a) { return a.in_flight; }))
-      intents_.push_back(seq.value());
+    pending_group p;
+    p.seq = seq.value();
+    for (const auto& a : group.attempts) p.intents += a.in_flight;
+    for (const auto& f : group.finished) p.quarantined += f.error_code == "quarantined";
+    if (p.intents > 0 || p.quarantined > 0) pending_.push_back(p);
     for (const auto& shard : group.shards)
       if (auto news = map_.taken(shard.where.id); !news.empty()) callbacks_.news(std::move(news));
     owner_.append(seq.value(), map_.to_group(std::move(group)));
@@ -223,19 +234,24 @@ void kafka_log_thread::take(input&& in) {
     intake_.jobs_changed();
   }
   for (const auto question : in.confirmed) {
-    if (question == trim_question_) owner_.trim(callbacks_.kept());
+    if (question == trim_question_) {
+      owner_.trim(callbacks_.kept());
+      forget_gone();
+    }
     const auto it = questions_.find(question);
     if (it == questions_.end()) continue;
     intake_.jobs_changed();
     intake_.give_up_unknown(it->second);
     questions_.erase(it);
+    jobs_known_ = true;
+    forget_gone();
   }
   for (auto& [dead, stored] : in.buried) {
     if (!stored) {
       bury(std::move(dead));
       continue;
     }
-    ++dead_;
+    ++counts_.dead[dead.code];
     owner_.note({dead.offset, 1, false, true});
   }
   for (const auto& [incarnation, event] : in.shards)
@@ -258,8 +274,12 @@ void kafka_log_thread::pass_failpoints(const link_message& m) {
 }
 
 void kafka_log_thread::note_durable(std::uint64_t seq) {
-  for (; !intents_.empty() && intents_.front() <= seq; intents_.pop_front())
-    failpoint("intent_acked");
+  for (; !pending_.empty() && pending_.front().seq <= seq; pending_.pop_front()) {
+    const auto& stored = pending_.front();
+    counts_.intents += stored.intents;
+    counts_.quarantined += stored.quarantined;
+    if (stored.intents > 0) failpoint("intent_acked");
+  }
   callbacks_.durable(commit_seq(seq));
 }
 
@@ -323,6 +343,7 @@ void kafka_log_thread::start_after_recovery(const recovered_partition& r) {
   watermark_ = r.watermark;
   shards_next_ = r.watermark;
   open_shards();
+  ask_about_jobs(0);
   const std::lock_guard lock(mutex_);
   for (const auto& job : r.jobs) view_.found[job.job] = job.lanes;
   recovered_ = std::move(log);
@@ -336,60 +357,29 @@ void kafka_log_thread::move_watermark(std::int64_t to) {
   });
 }
 
-std::vector<progress_record> kafka_log_thread::progress(time_point now) const {
-  std::map<std::string, progress_record> jobs;
-  for (const auto& [name, prompts] : map_.prompts()) jobs[name].prompts = prompts;
-  const auto& known = owner_.known();
-  for (const auto& [name, state] : known.jobs()) {
-    auto& p = jobs[name];
-    p.answered = state.answered;
-    p.errors = state.errors;
-    p.invalid = state.invalid;
-    p.settled = state.settled();
-    p.lanes = state.lanes;
-    for (const auto& lane : state.lanes) p.maybe_billed += lane.totals.maybe_billed;
-  }
-  for (const auto& [where, a] : known.attempts()) {
-    auto& p = jobs[a.last.job];
-    p.in_flight += a.last.in_flight;
-    p.in_doubt += a.last.maybe_billed > 0;
-    p.reserved += a.last.in_flight ? a.last.reserved : nano_usd{};
-  }
-  std::vector<progress_record> out;
-  for (auto& [name, p] : jobs) {
-    if (name.empty()) continue;
-    p.job = name;
-    p.partition = options_.partition.value();
-    p.member = options_.member;
-    p.updated = now;
-    p.read_to = shards_next_;
-    p.jobs_to = jobs_to_;
-    // Whose they are is not known yet: until then no job is told to be complete.
-    p.in_flight += static_cast<std::int64_t>(map_.uncounted());
-    out.push_back(std::move(p));
-  }
-  return out;
-}
-
 void kafka_log_thread::show(time_point now, const owner_output& out) {
   const bool whole = now >= shown_at_ + show_period || out.state == owner_state::closed;
   std::vector<progress_record> jobs;
+  unread_answers unread;
   if (whole) {
     shown_at_ = now;
     jobs = progress(now);
+    unread = owner_.unread();
   }
+  counts_.owner = owner_.counters();
   const std::lock_guard lock(mutex_);
   view_.state = out.state;
   view_.message = out.message;
-  view_.counters = owner_.counters();
+  view_.counts = counts_;
   view_.read_to = shards_next_;
   view_.end = std::max(shards_end_, shards_next_);
   view_.watermark = watermark_;
   const auto& done = owner_.known().done();
   view_.done_to = done.all_done() ? std::max(shards_next_, watermark_) : done.first_unfinished();
-  view_.dead = dead_;
-  view_.unread_bytes = static_cast<std::int64_t>(out.held_bytes);
-  if (whole) view_.jobs = std::move(jobs);
+  view_.unread_for = now - owner_.unread_since().value_or(now);
+  if (!whole) return;
+  view_.unread = unread;
+  view_.jobs = std::move(jobs);
 }
 
 }  // namespace spillway::kafka

@@ -40,17 +40,27 @@ struct kafka_log_options {
   intake_limits intake;
 };
 
+/// What a partition's log did since it was made.
+struct kafka_log_counts {
+  owner_counters owner;
+  std::int64_t intents = 0;                  ///< stored
+  std::int64_t quarantined = 0;              ///< prompts that were given up
+  std::map<std::string, std::int64_t> dead;  ///< dead letters stored, by code
+
+  void add(const kafka_log_counts&);
+};
+
 /// How a partition stands, for status and metrics.
 struct kafka_log_view {
   owner_state state = owner_state::opening;
   std::string message;
-  owner_counters counters;
+  kafka_log_counts counts;
   std::int64_t read_to = 0;  ///< shards below this offset were read
   std::int64_t end = 0;      ///< of shards, as far as the broker told
   std::int64_t watermark = 0;
   std::int64_t done_to = 0;           ///< nothing below it is left to do; markers are nothing
-  std::int64_t dead = 0;              ///< dead letters stored
-  std::int64_t unread_bytes = 0;      ///< of answers published and not read back
+  unread_answers unread;              ///< committed and not read back
+  duration unread_for{};              ///< since when none of them was
   std::vector<progress_record> jobs;  ///< what only the engine knows is missing in them
   /// Lanes' totals by job as they were taken over.
   std::map<std::string, std::vector<named_totals>> found;
@@ -71,6 +81,8 @@ class kafka_log : public partition_log {
   virtual void give_up() = 0;
   virtual void jobs_changed(std::int64_t jobs_read_to, std::vector<owner_command>) = 0;
   virtual void jobs_confirmed(std::uint64_t question) = 0;
+  /// The job is gone from `jobs`: its sums go, too. To be called before another job has its name.
+  virtual void forget_job(const std::string& job) = 0;
   [[nodiscard]] virtual kafka_log_view view() const = 0;
 };
 

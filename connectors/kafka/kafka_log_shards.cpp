@@ -120,9 +120,7 @@ void kafka_log_thread::drain_intake() {
 void kafka_log_thread::ask_about_unknown() {
   if (!intake_.undecided() || shards_next_ <= asked_below_) return;
   asked_below_ = shards_next_;
-  const auto question = next_question_++;
-  questions_[question] = shards_next_;
-  callbacks_.confirm_jobs(question);
+  ask_about_jobs(shards_next_);
 }
 
 /// A former owner may have finished jobs that this member has not read of yet: they are kept, too.

@@ -36,6 +36,7 @@ class kafka_log_thread final : public kafka_log {
   void give_up() override;
   void jobs_changed(std::int64_t jobs_read_to, std::vector<owner_command>) override;
   void jobs_confirmed(std::uint64_t question) override;
+  void forget_job(const std::string& job) override;
   kafka_log_view view() const override;
 
  private:
@@ -54,6 +55,11 @@ class kafka_log_thread final : public kafka_log {
   struct self_reference {
     std::mutex mutex;
     kafka_log_thread* log = nullptr;
+  };
+  /// A group with intents or the end of given up prompts, until it is durable.
+  struct pending_group {
+    std::uint64_t seq = 0;
+    std::int64_t intents = 0, quarantined = 0;
   };
 
   void run();
@@ -75,7 +81,6 @@ class kafka_log_thread final : public kafka_log {
   void note_durable(std::uint64_t seq);
   void move_watermark(std::int64_t);
   void show(time_point now, const owner_output&);
-  [[nodiscard]] std::vector<progress_record> progress(time_point now) const;
 
   // kafka_log_shards.cpp
   void open_shards();
@@ -88,6 +93,15 @@ class kafka_log_thread final : public kafka_log {
   void ask_what_is_kept(time_point now);
   void bury(dead_record);
   void release_backlog();
+
+  // kafka_log_jobs.cpp
+  [[nodiscard]] job_standing standing(std::string_view job);
+  /// When it is answered, records below the offset whose job is unknown are dead letters.
+  void ask_about_jobs(std::int64_t unknown_below);
+  void forget_told();
+  void forget_gone();
+  void forget(const std::string& job);
+  [[nodiscard]] std::vector<progress_record> progress(time_point now) const;
 
   const kafka_log_options options_;
   const kafka_log_callbacks callbacks_;
@@ -108,13 +122,15 @@ class kafka_log_thread final : public kafka_log {
   std::map<std::uint64_t, std::int64_t> refetches_;  ///< read -> offset
   std::shared_ptr<read_backlog> backlog_ = std::make_shared<read_backlog>();
   std::set<std::string> commands_out_, commands_done_;
+  bool jobs_known_ = false;  ///< `jobs` was read to an end behind everything that was recovered
   std::int64_t jobs_to_ = 0, jobs_read_to_ = 0;
   std::uint64_t next_question_ = 1, trim_question_ = 0;
   std::map<std::uint64_t, std::int64_t> questions_;  ///< asked at a time when this was read
   std::int64_t asked_below_ = 0;
-  std::deque<std::uint64_t> intents_;  ///< groups with intents on their way, for the failpoint
+  std::deque<pending_group> pending_;
   std::uint64_t published_ = 0;
-  std::int64_t watermark_ = 0, dead_ = 0;
+  std::int64_t watermark_ = 0;
+  kafka_log_counts counts_;  ///< but for the owner's
   int opening_reads_ = 0;
   owner_state last_state_ = owner_state::opening;
 
@@ -123,6 +139,7 @@ class kafka_log_thread final : public kafka_log {
   mutable std::mutex mutex_;
   std::condition_variable wake_, changed_;
   input input_;
+  std::vector<std::string> gone_;  ///< jobs to be forgotten
   bool has_input_ = false, assigned_ = true, over_ = false, gave_up_ = false;
   bool handed_over_ = false;
   std::optional<recovered_log> recovered_;

@@ -239,6 +239,22 @@ result<std::vector<std::int64_t>> rdkafka_log_tools::store(std::vector<placed_re
 
 }  // namespace
 
+result<bool> topic_follower::read_on(const std::function<void(stored_record&&)>& each) {
+  const auto offsets = tools_.offsets(topic_);
+  if (!offsets) return offsets.error();
+  const auto& end = offsets->front();
+  if (end.last_stable > next_) {
+    const auto read =
+        tools_.read(topic_, {{0, next_, end.last_stable}}, [&](std::int32_t, stored_record&& r) {
+          each(std::move(r));
+          return true;
+        });
+    if (!read) return read.error();
+    next_ = end.last_stable;
+  }
+  return end.last_stable >= end.high_watermark;
+}
+
 result<std::unique_ptr<log_tools>> log_tools::connect(const kafka_settings& settings) {
   if (auto ok = check_settings(settings); !ok) return ok.error();
   auto brokers = admin::make(settings);

@@ -84,6 +84,25 @@ class log_tools {
   [[nodiscard]] virtual result<std::vector<std::int64_t>> store(std::vector<placed_record>) = 0;
 };
 
+/// Reads partition 0 of a topic on from where it stopped, up to its last stable offset. Not
+/// thread-safe.
+class topic_follower {
+ public:
+  /// `tools` live longer.
+  topic_follower(log_tools& tools, topic of) : tools_(tools), topic_(of) {}
+
+  /// After a failure the same records come again. False when an open transaction may still bring
+  /// records that stand there already.
+  [[nodiscard]] result<bool> read_on(const std::function<void(stored_record&&)>&);
+  /// Everything below was read.
+  [[nodiscard]] std::int64_t next_offset() const { return next_; }
+
+ private:
+  log_tools& tools_;
+  topic topic_;
+  std::int64_t next_ = 0;
+};
+
 /// A transactional producer, for submissions. Not thread-safe. After a failure only its destruction
 /// is left; what was not committed then never becomes visible.
 class transaction_writer {

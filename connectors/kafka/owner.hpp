@@ -36,10 +36,19 @@ class owner {
   /// Lets the broker delete the prompts and rows at the logs' start that nobody needs any more.
   /// Every job with work below the watermark must be known to who says what is kept.
   void trim(const retention&);
-  void forget_job(const std::string& job) { book_.forget_job(job); }
+  /// It is gone from `jobs`. False while a call of it may still be answered: to be tried again.
+  bool forget_job(const std::string& job) {
+    if (!book_.forget_job(job)) return false;
+    return dirty_ = index_dirty_ = true;
+  }
 
   [[nodiscard]] const owner_counters& counters() const { return counters_; }
   [[nodiscard]] const book& known() const { return book_; }
+  /// Answers that are committed and were not read back yet, and since when none was.
+  [[nodiscard]] unread_answers unread() const {
+    return answers_.produced_until(committed_transaction_);
+  }
+  [[nodiscard]] std::optional<time_point> unread_since() const { return unread_since_; }
 
  private:
   enum class phase {

@@ -113,6 +113,13 @@ struct owner_counters {
   std::uint64_t published = 0;  ///< answers the broker acknowledged
   std::uint64_t salvaged = 0, late = 0, ignored = 0, duplicates = 0;
   std::uint64_t snapshots = 0, trims = 0, rebuilt = 0;
+
+  void add(const owner_counters& c) {
+    transactions += c.transactions, commits += c.commits, published += c.published;
+    fences += c.fences, reopenings += c.reopenings, salvaged += c.salvaged, late += c.late;
+    ignored += c.ignored, duplicates += c.duplicates;
+    snapshots += c.snapshots, trims += c.trims, rebuilt += c.rebuilt;
+  }
 };
 
 struct owner_output {

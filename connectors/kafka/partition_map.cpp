@@ -275,6 +275,13 @@ log_news partition_map::taken(shard_id id) {
   return news;
 }
 
+void partition_map::forget_job(const std::string& job) {
+  prompts_.erase(job);
+  std::erase_if(names_, [&](const auto& n) { return n.second == job; });
+  for (auto& [offset, counted] : counted_)
+    if (counted.job == job) counted = {};
+}
+
 shard_id partition_map::forget_below(
     std::int64_t offset, const std::function<void(const shard_descriptor&)>& forgotten) {
   watermark_ = std::max(watermark_, offset);

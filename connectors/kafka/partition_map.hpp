@@ -46,7 +46,7 @@ class partition_map {
   /// Everything below is done. Returns the first shard that is kept.
   shard_id forget_below(std::int64_t offset,
                         const std::function<void(const shard_descriptor&)>& forgotten);
-  void forget_job(const std::string& job) { prompts_.erase(job); }
+  void forget_job(const std::string& job);
   [[nodiscard]] const shard_table& table() const { return table_; }
 
  private:

@@ -208,9 +208,11 @@ void rdkafka_link::produce(std::uint64_t ticket, std::vector<outgoing_record> re
 void rdkafka_link::commit() { core_->give(commit_order{}); }
 
 void rdkafka_link::produce_late(std::uint64_t ticket, record what) {
+  const bool is_answer = !what.value.empty();  // notes have none
   shared_->plain->store(
       topic::late, partition_, std::move(what),
-      [core = core_, ticket](result<std::int64_t> stored) {
+      [core = core_, shared = shared_, ticket, is_answer](result<std::int64_t> stored) {
+        if (stored && is_answer) ++shared->late_answers;
         core->tell(link_late_acked{ticket, stored ? std::string() : stored.error().message});
       });
 }

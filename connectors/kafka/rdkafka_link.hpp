@@ -9,6 +9,7 @@
 #include "connectors/kafka/reading.hpp"
 #include "connectors/kafka/settings.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -26,6 +27,7 @@ struct shared_clients {
   log_reader* reader = nullptr;
   plain_producer* plain = nullptr;
   admin* brokers = nullptr;
+  mutable std::atomic<std::uint64_t> late_answers{0};  ///< stored
   /// Runs a blocking call on a thread of the member, in order.
   std::function<void(std::function<void()>)> run_aside;
   /// Takes a thread that ends soon and joins it once `ended` says so, with the member at the

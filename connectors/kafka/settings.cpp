@@ -18,9 +18,9 @@ struct reserved_property {
 
 constexpr std::string_view by_spillway = "Spillway sets it; its promises rest on it",
                            by_brokers = "set `brokers` instead", by_fleet = "set `fleet` instead",
-                           by_member = "set `member` instead";
+                           by_member = "set `member` instead", no_plugins = "Spillway loads none";
 
-constexpr std::array<reserved_property, 37> reserved = {{
+constexpr std::array<reserved_property, 38> reserved = {{
     {"bootstrap.servers", by_brokers},
     {"metadata.broker.list", by_brokers},
     {"group.id", by_fleet},
@@ -53,6 +53,7 @@ constexpr std::array<reserved_property, 37> reserved = {{
     {"partition.assignment.strategy", by_spillway},
     {"partitioner", by_spillway},
     {"partitioner_cb", by_spillway},
+    {"plugin.library.paths", no_plugins},
     {"queuing.strategy", by_spillway},
     {"rebalance_cb", by_spillway},
     {"request.required.acks", by_spillway},
@@ -94,14 +95,19 @@ result<void> check_settings(const kafka_settings& s) {
     return failure{failure_kind::usage,
                    "kafka.fleet: expected up to 150 letters, digits, '.', '_' and '-'."};
   for (const auto& [name, value] : s.properties) {
-    const auto* const at = std::find_if(reserved.begin(), reserved.end(),
-                                        [&](const auto& r) { return r.name == name; });
-    if (at != reserved.end()) return unusable(name, "can't be configured: " + std::string(at->why));
+    if (const auto why = why_reserved(name))
+      return unusable(name, "can't be configured: " + std::string(*why));
   }
   // librdkafka checks the rest when a client is made; that makes no connection yet.
   const auto tried = client::make(s, RD_KAFKA_PRODUCER, "check", {});
   if (!tried) return tried.error();
   return {};
+}
+
+std::optional<std::string_view> why_reserved(std::string_view property) {
+  const auto* const at = std::find_if(reserved.begin(), reserved.end(),
+                                      [&](const auto& r) { return r.name == property; });
+  return at == reserved.end() ? std::nullopt : std::optional(at->why);
 }
 
 std::string topic_name(const kafka_settings& s, topic t) {

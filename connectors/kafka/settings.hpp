@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,9 @@ struct kafka_settings {
 /// Fails (usage) when brokers or fleet can't be used, or a property is one that Spillway sets
 /// itself or librdkafka does not know; secrets are looked up, too, and never part of a message.
 [[nodiscard]] result<void> check_settings(const kafka_settings&);
+
+/// Why this property can't be configured; nothing when it can.
+[[nodiscard]] std::optional<std::string_view> why_reserved(std::string_view property);
 
 /// `<fleet>.<name>`.
 [[nodiscard]] std::string topic_name(const kafka_settings&, topic);

@@ -4,6 +4,7 @@
 #include "connectors/kafka/record.hpp"
 #include "connectors/log.hpp"
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <map>
@@ -30,7 +31,12 @@ struct job_standing {
 };
 using job_lookup = std::function<job_standing(std::string_view job)>;
 
-/// A record that can't be worked on, and why.
+/// What can be wrong with a record of `shards`.
+inline constexpr std::array<const char*, 8> dead_codes = {
+    "damaged",   "encrypted",   "job_closed", "missing_job",
+    "too_large", "unknown_job", "unparsable", "unknown_version"};
+
+/// A record that can't be worked on, and why: one of `dead_codes`.
 struct dead_record {
   std::int64_t offset = 0;
   record what;
@@ -78,7 +84,6 @@ class shard_intake {
     std::string job;
   };
   [[nodiscard]] std::optional<ready_shard> next();
-  [[nodiscard]] bool ready() const { return !ready_.empty(); }
   [[nodiscard]] std::size_t ready_bytes() const { return ready_bytes_; }
   [[nodiscard]] std::vector<dead_record> take_dead() { return std::exchange(dead_, {}); }
   [[nodiscard]] std::vector<seen_record> take_seen() { return std::exchange(seen_, {}); }

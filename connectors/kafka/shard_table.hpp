@@ -37,7 +37,6 @@ class shard_table {
   /// the first one kept.
   shard_id forget_below(std::int64_t offset,
                         const std::function<void(const shard_descriptor&)>& forgotten);
-  [[nodiscard]] std::size_t size() const { return shards_.size(); }
 
  private:
   struct entry {

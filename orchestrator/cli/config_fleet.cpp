@@ -1,4 +1,5 @@
 // The sections `kafka` and `member`.
+#include "connectors/kafka/settings.hpp"
 #include "orchestrator/cli/config_sections.hpp"
 #include "schemas/job.hpp"
 
@@ -16,23 +17,6 @@ constexpr std::int64_t partitions_max = 1024;
 constexpr std::int64_t replication_max = 64;
 constexpr duration drain_max = 24h;
 
-/// What the fleet's protocol rests on, and what the configuration says elsewhere.
-constexpr std::array<std::string_view, 16> reserved_properties = {"bootstrap.servers",
-                                                                  "metadata.broker.list",
-                                                                  "group.id",
-                                                                  "group.instance.id",
-                                                                  "transactional.id",
-                                                                  "enable.idempotence",
-                                                                  "acks",
-                                                                  "request.required.acks",
-                                                                  "isolation.level",
-                                                                  "enable.auto.commit",
-                                                                  "auto.offset.reset",
-                                                                  "partition.assignment.strategy",
-                                                                  "enable.auto.offset.store",
-                                                                  "enable.partition.eof",
-                                                                  "client.id",
-                                                                  "plugin.library.paths"};
 constexpr std::array<std::string_view, 6> secret_properties = {
     "sasl.password", "ssl.key.password",        "ssl.keystore.password",
     "ssl.key.pem",   "sasl.oauthbearer.config", "sasl.oauthbearer.client.secret"};
@@ -77,9 +61,9 @@ std::optional<host_port> parse_host_port(std::string_view text, std::uint16_t de
 
 kafka_property read_property(yaml_map& map, const std::string& name) {
   kafka_property property{name, "", {}};
-  if (is_one_of(name, reserved_properties)) {
+  if (const auto why = kafka::why_reserved(name)) {
     map.string(name);
-    map.problem(name, "is set by spillway itself");
+    map.problem(name, "can't be configured: " + std::string(*why));
     return property;
   }
   if (is_one_of(name, secret_properties)) {

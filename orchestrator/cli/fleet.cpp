@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <random>
 
 namespace spillway {
 
@@ -167,13 +166,6 @@ result<const kafka::job_entry*> find_job(const kafka::job_table& table, const st
 void log_to_standard_error() {
   setup_logging("error", log_format::text,
                 [](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); });
-}
-
-std::string fresh_id() {
-  std::random_device device;
-  char text[17];
-  std::snprintf(text, sizeof text, "%08x%08x", device(), device());
-  return text;
 }
 
 time_point wall_now() {

@@ -52,8 +52,6 @@ void tell_command(const std::string& job, kafka::command_kind, const std::string
 /// What the clients log goes to standard error; what they get over by themselves is left out.
 void log_to_standard_error();
 
-/// 16 hexadecimal digits that nobody else draws.
-[[nodiscard]] std::string fresh_id();
 /// The wall clock, for records.
 [[nodiscard]] time_point wall_now();
 

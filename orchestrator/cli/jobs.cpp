@@ -4,6 +4,7 @@
 #include "orchestrator/cli/fleet_commands.hpp"
 #include "orchestrator/cli/fleet_status.hpp"
 #include "orchestrator/cli/fleet_view.hpp"
+#include "orchestrator/runtime/fresh_id.hpp"
 
 namespace spillway {
 

@@ -61,6 +61,15 @@ member_request request_of(const serve_options& options, const fleet_config& conf
   return r;
 }
 
+/// In one line.
+void tell_reload(const std::string& file, const result<std::vector<std::string>>& done) {
+  if (!done) return spdlog::error("the configuration stays as it was: {}", done.error().message);
+  if (done->empty()) return spdlog::info("configuration {} is in force", file);
+  std::string keys;
+  for (const auto& key : *done) keys += (keys.empty() ? "" : ", ") + key;
+  spdlog::warn("configuration {} is in force, except for what needs a restart: {}", file, keys);
+}
+
 int serve(const serve_options& options, const stop_flag& stop) {
   const auto config = load(options);
   if (!config) return report(config.error());
@@ -87,10 +96,7 @@ int serve(const serve_options& options, const stop_flag& stop) {
   const auto ended = (*working)->run(stop, [&] {
     if (const int asked = reloads_asked.load(); asked != reloads) {
       reloads = asked;
-      if (const auto done = (*working)->reload(load(options)); done)
-        spdlog::info("configuration {} is in force", options.config);
-      else
-        spdlog::error("the configuration stays as it was: {}", done.error().message);
+      tell_reload(options.config, (*working)->reload(load(options)));
     }
   });
   pages->stop();

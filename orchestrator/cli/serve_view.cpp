@@ -23,13 +23,18 @@ service::partition_metrics metrics_of(const partition_view& p, bool index_full) 
     out.state = service::partition_state::blocked;
   }
   out.lag_records = std::max<std::int64_t>(0, p.log.end - p.log.read_to);
+  if (p.phase != partition_phase::taking_over) out.lag_prompts = p.unread_prompts;
+  out.readback_records = p.log.unread.records;
+  out.readback_bytes = p.log.unread.bytes;
+  out.readback_lag = p.log.unread_for;
   for (const auto& job : p.log.jobs)
     out.unfinished += std::max<std::int64_t>(0, job.prompts - job.answered - job.errors);
   return out;
 }
 
-void add(service::log_metrics& out, const kafka::owner_counters& c) {
+void add(service::log_metrics& out, const kafka::kafka_log_counts& log) {
   const auto count = [](std::uint64_t n) { return static_cast<std::int64_t>(n); };
+  const auto& c = log.owner;
   out.transactions_begun += count(c.transactions);
   out.transactions_committed += count(c.commits);
   out.fences += count(c.fences);
@@ -37,6 +42,30 @@ void add(service::log_metrics& out, const kafka::owner_counters& c) {
   out.transactions_ambiguous += count(c.reopenings);
   out.salvaged += count(c.salvaged);
   out.late_received += count(c.late);
+  out.snapshots += count(c.snapshots);
+  out.intents += log.intents;
+  out.results += count(c.published);
+  out.quarantined += log.quarantined;
+  for (const auto& [code, n] : log.dead) out.dead_letters[code] += n;
+}
+
+/// Kinds of which there was none are shown, too: else the first one would not look like an
+/// increase.
+service::log_metrics log_of(const member_view& v) {
+  service::log_metrics out;
+  out.takeovers = v.takeovers;
+  out.late_sent = static_cast<std::int64_t>(v.clients.late_answers);
+  out.broker_errors = v.clients.errors;
+  for (const auto* code : kafka::dead_codes) out.dead_letters[code] = 0;
+  add(out, v.past);
+  for (const auto& p : v.partitions) add(out, p.log.counts);
+  return out;
+}
+
+std::int64_t stale_indexes(const member_view& v) {
+  auto n = v.past.owner.rebuilt;
+  for (const auto& p : v.partitions) n += p.log.counts.owner.rebuilt;
+  return static_cast<std::int64_t>(n);
 }
 
 /// The parts of one job in all partitions of this member.
@@ -89,15 +118,8 @@ service::member_metrics serve_view::metrics(const member_view& v) {
   m.fleet_partitions = v.fleet_partitions;
   m.queued = v.queued;
   m.in_flight = v.in_flight;
-  m.log.takeovers = v.takeovers;
-  add(m.log, v.past);
-  std::int64_t dead = v.past_dead;
-  for (const auto& p : v.partitions) {
-    m.partitions.push_back(metrics_of(p, v.index_full));
-    add(m.log, p.log.counters);
-    dead += p.log.dead;
-  }
-  m.log.dead_letters["all"] = dead;
+  m.log = log_of(v);
+  for (const auto& p : v.partitions) m.partitions.push_back(metrics_of(p, v.index_full));
   for (auto lane : v.lanes) {
     lane.totals = meter_.of(lane.pool, lane.lane, lane.model);
     service::lane_metrics l;
@@ -116,6 +138,7 @@ service::member_metrics serve_view::metrics(const member_view& v) {
   m.index->keys = v.index.keys;
   m.index->memtable_bytes = v.index.memtable_bytes;
   m.index->rebuilds["corrupt"] = v.index_rebuilds;
+  m.index->rebuilds["stale"] = stale_indexes(v);
   m.config = {v.reloads_ok, v.reloads_failed, v.configured_at};
   return m;
 }

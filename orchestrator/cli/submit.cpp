@@ -11,6 +11,7 @@
 #include "orchestrator/cli/submit_send.hpp"
 #include "orchestrator/engine/progress_json.hpp"
 #include "orchestrator/runtime/fd_limit.hpp"
+#include "orchestrator/runtime/fresh_id.hpp"
 
 #include <unistd.h>
 

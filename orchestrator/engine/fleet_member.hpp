@@ -15,6 +15,7 @@
 #include <future>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 namespace spillway {
@@ -26,7 +27,7 @@ class fleet_member final : public member {
 
   [[nodiscard]] result<void> prepare();
   result<void> run(const stop_flag&, const std::function<void()>& each_look) override;
-  result<void> reload(result<fleet_config>) override;
+  result<std::vector<std::string>> reload(result<fleet_config>) override;
 
  private:
   /// A partition that is ours, or that we are done with but for its last calls.
@@ -72,6 +73,8 @@ class fleet_member final : public member {
   // member_jobs.cpp
   void put_jobs(const std::vector<kafka::job_entry>& changed, const std::vector<job_number>& gone);
   void put_job(const kafka::job_entry&);
+  void forget_job(job_number);
+  void drop_gone();
   void tell_logs_of_jobs();
   [[nodiscard]] std::vector<kafka::owner_command> retry_commands() const;
   void publish(time_point now);
@@ -79,6 +82,7 @@ class fleet_member final : public member {
   void publish_progress(time_point now, const member_view&);
   [[nodiscard]] member_view view(time_point now) const;
   [[nodiscard]] std::vector<member_job_view> job_views(time_point now) const;
+  [[nodiscard]] std::int64_t unread_prompts(partition_id, const kafka::kafka_log_view&) const;
   void add_closed_jobs(const home&, const kafka::kafka_log_view&, time_point now,
                        std::vector<kafka::progress_record>&) const;
 
@@ -106,12 +110,12 @@ class fleet_member final : public member {
   kafka::partition_set assigned_;
   std::map<partition_id, time_point> retry_at_;  ///< take-overs that failed
   std::map<std::string, kafka::job_entry, std::less<>> jobs_;
+  std::set<job_number> gone_;                     ///< jobs that the engine still has work of
   std::map<std::string, std::string> published_;  ///< progress, by key
   time_point wake_{}, looked_at_{}, published_at_{}, progress_at_{}, probed_at_{};
   std::int64_t rebalances_ = 0, takeovers_ = 0, reloads_ok_ = 0, reloads_failed_ = 0;
   time_point configured_at_{};
-  kafka::owner_counters past_;
-  std::int64_t past_dead_ = 0;
+  kafka::kafka_log_counts past_;
   bool draining_ = false;
 
   mutable std::mutex mutex_;

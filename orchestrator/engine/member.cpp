@@ -1,5 +1,6 @@
 // Assembly and end of a member, and the loop of its engine.
 #include "orchestrator/engine/fleet_member.hpp"
+#include "orchestrator/engine/restart_keys.hpp"
 #include "orchestrator/runtime/fd_limit.hpp"
 
 #include <spdlog/spdlog.h>
@@ -284,20 +285,13 @@ void fleet_member::stop_all() {
   leaving_.clear();
 }
 
-result<void> fleet_member::reload(result<fleet_config> read) {
-  const auto refuse = [&](failure why) -> result<void> {
+result<std::vector<std::string>> fleet_member::reload(result<fleet_config> read) {
+  const auto refuse = [&](failure why) {
     post([this] { ++reloads_failed_; });
     return why;
   };
   if (!read) return refuse(read.error());
   auto& next = *read;
-  const auto& old = request_.config;
-  const bool same_fleet =
-      next.kafka.brokers == old.kafka.brokers && next.kafka.fleet == old.kafka.fleet;
-  if (!same_fleet)
-    return refuse({failure_kind::usage,
-                   "brokers and fleet can't change while a member runs: "
-                   "restart it; everything else was left as it is"});
   auto net = make_network(next.pools);
   if (!net) return refuse(net.error());
   std::optional<failure> bad;
@@ -319,7 +313,7 @@ result<void> fleet_member::reload(result<fleet_config> read) {
     configured_at_ = now;
   });
   if (bad) return *bad;
-  return {};
+  return restart_keys(request_.config, next);
 }
 
 }  // namespace spillway

@@ -33,6 +33,7 @@ struct partition_view {
   partition_phase phase = partition_phase::taking_over;
   std::string reason;  ///< what it waits for, if it should not
   kafka::kafka_log_view log;
+  std::int64_t unread_prompts = 0;  ///< of submitted jobs, in records that were not read yet
 };
 
 struct member_job_view {
@@ -55,8 +56,8 @@ struct member_view {
   std::vector<partition_view> partitions;
   std::vector<member_job_view> jobs;
   std::vector<lane_progress> lanes;
-  kafka::owner_counters past;  ///< of logs that are closed
-  std::int64_t past_dead = 0;
+  kafka::kafka_log_counts past;  ///< of logs that are closed
+  kafka::client_counts clients;
   std::int64_t in_flight = 0, queued = 0;
   bool index_full = false;
   std::int64_t index_rebuilds = 0;
@@ -83,8 +84,9 @@ class member {
   [[nodiscard]] virtual result<void> run(const stop_flag& stop,
                                          const std::function<void()>& each_look) = 0;
   /// Takes another configuration on, whole or not at all; no call is lost. Between looks. One that
-  /// could not be read counts as refused.
-  [[nodiscard]] virtual result<void> reload(result<fleet_config>) = 0;
+  /// could not be read counts as refused. Returns the changed keys that only a restart brings into
+  /// force.
+  [[nodiscard]] virtual result<std::vector<std::string>> reload(result<fleet_config>) = 0;
 };
 
 }  // namespace spillway

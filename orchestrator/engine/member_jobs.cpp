@@ -53,6 +53,7 @@ void fleet_member::put_job(const kafka::job_entry& job) {
 
 void fleet_member::put_jobs(const std::vector<kafka::job_entry>& changed,
                             const std::vector<job_number>& gone) {
+  for (const auto number : gone) forget_job(number);
   for (const auto& job : changed) {
     const auto known = jobs_.find(job.name);
     const bool ended = job.final.has_value();
@@ -62,14 +63,27 @@ void fleet_member::put_jobs(const std::vector<kafka::job_entry>& changed,
                    job.final->errors);
     jobs_.insert_or_assign(job.name, job);
   }
-  for (const auto number : gone) {
-    const auto it = std::find_if(jobs_.begin(), jobs_.end(),
-                                 [&](const auto& job) { return job.second.number == number; });
-    if (it == jobs_.end()) continue;
-    if (engine_->idle(number)) engine_->drop_job(number);
-    reader_->forget_job(number);
-    jobs_.erase(it);
-  }
+  drop_gone();
+}
+
+void fleet_member::forget_job(job_number number) {
+  const auto it = std::find_if(jobs_.begin(), jobs_.end(),
+                               [&](const auto& job) { return job.second.number == number; });
+  if (it == jobs_.end()) return;
+  const auto name = it->first;
+  jobs_.erase(it);
+  gone_.insert(number);
+  reader_->forget_job(number);
+  for (const auto& [id, h] : homes_) h->log->forget_job(name);
+  std::erase_if(published_, [&](const auto& p) { return p.first.starts_with(name + "/"); });
+}
+
+void fleet_member::drop_gone() {
+  std::erase_if(gone_, [&](job_number number) {
+    if (!engine_->idle(number)) return false;
+    engine_->drop_job(number);
+    return true;
+  });
 }
 
 std::vector<kafka::owner_command> fleet_member::retry_commands() const {
@@ -151,6 +165,20 @@ std::vector<member_job_view> fleet_member::job_views(time_point now) const {
   return out;
 }
 
+std::int64_t fleet_member::unread_prompts(partition_id p, const kafka::kafka_log_view& log) const {
+  std::map<std::string_view, std::int64_t> read;
+  for (const auto& part : log.jobs) read[part.job] = part.prompts;
+  std::int64_t unread = 0;
+  for (const auto& [name, job] : jobs_) {
+    if (job.final || !job.manifest || job.manifest->open) continue;
+    for (const auto& count : job.manifest->partitions) {
+      if (count.partition != p.value() || log.read_to >= count.end_offset) continue;
+      unread += std::max<std::int64_t>(0, static_cast<std::int64_t>(count.prompts) - read[name]);
+    }
+  }
+  return unread;
+}
+
 member_view fleet_member::view(time_point now) const {
   member_view v;
   v.draining = draining_;
@@ -170,6 +198,7 @@ member_view fleet_member::view(time_point now) const {
   const auto add = [&](const home& h) {
     partition_view p{h.id, h.phase, {}, h.log->view()};
     p.reason = p.log.message;
+    p.unread_prompts = unread_prompts(h.id, p.log);
     v.partitions.push_back(std::move(p));
   };
   for (const auto& [id, h] : homes_) add(*h);
@@ -177,7 +206,7 @@ member_view fleet_member::view(time_point now) const {
   v.jobs = job_views(now);
   v.lanes = engine_->lanes(now);
   v.past = past_;
-  v.past_dead = past_dead_;
+  v.clients = clients_->counts();
   const auto p = engine_->progress(now);
   v.in_flight = p.in_flight;
   for (const auto& job : v.jobs)
@@ -222,6 +251,7 @@ void fleet_member::show_done() {
 void fleet_member::publish(time_point now) {
   if (now - progress_at_ < progress_period) return;
   progress_at_ = now;
+  drop_gone();
   const auto v = view(now);
   publish_progress(now, v);
   if (now - published_at_ < publish_period) return;

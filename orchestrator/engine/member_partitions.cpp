@@ -1,10 +1,10 @@
 // Partitions come and go with the group.
 #include "orchestrator/engine/fleet_member.hpp"
+#include "orchestrator/runtime/fresh_id.hpp"
 
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <random>
 
 namespace spillway {
 namespace {
@@ -14,25 +14,6 @@ using namespace std::chrono_literals;
 constexpr duration hand_over_patience = 3s;
 constexpr duration retry_after = 1s;
 constexpr duration probe_period = 500ms;
-
-std::string fresh_session() {
-  std::random_device device;
-  char text[17];
-  std::snprintf(text, sizeof text, "%08x%08x", device(), device());
-  return text;
-}
-
-void add(kafka::owner_counters& sum, const kafka::owner_counters& c) {
-  sum.transactions += c.transactions;
-  sum.commits += c.commits;
-  sum.fences += c.fences;
-  sum.reopenings += c.reopenings;
-  sum.salvaged += c.salvaged;
-  sum.late += c.late;
-  sum.snapshots += c.snapshots;
-  sum.trims += c.trims;
-  sum.rebuilt += c.rebuilt;
-}
 
 }  // namespace
 
@@ -170,7 +151,7 @@ void fleet_member::take_over(partition_id p) {
   made->id = p;
   kafka::kafka_log_options options;
   options.partition = p;
-  options.session = fresh_session();
+  options.session = fresh_id();
   options.fleet_uuid = fleet_uuid_;
   options.member = request_.id;
   options.shards_name =
@@ -201,6 +182,7 @@ void fleet_member::take_on(home& h) {
   if (!taken) {
     spdlog::warn("partition {} could not be taken over: {}", h.id.value(), taken.error().message);
     retry_at_[h.id] = time_.now() + retry_after;
+    past_.add(h.log->view().counts);
     homes_.erase(h.id);
     return;
   }
@@ -262,9 +244,7 @@ void fleet_member::reap() {
   for (auto& h : leaving_) {
     if (!h->closed) continue;
     if (h->worker.joinable()) h->worker.join();
-    const auto last = h->log->view();
-    add(past_, last.counters);
-    past_dead_ += last.dead;
+    past_.add(h->log->view().counts);
   }
   std::erase_if(leaving_, [](const auto& h) { return h->closed; });
 }

@@ -63,6 +63,7 @@ json::object partition_json(const partition_metrics& p) {
       .add("lag_prompts", p.lag_prompts)
       .add("unfinished", p.unfinished)
       .add("readback_records", p.readback_records)
+      .add("readback_bytes", p.readback_bytes)
       .add("readback_lag_s", p.readback_lag);
   return out.take();
 }
@@ -126,6 +127,9 @@ json::object log_json(const log_metrics& l) {
       .add("transactions_ambiguous", l.transactions_ambiguous)
       .add("fences", l.fences)
       .add("reopenings", l.reopenings)
+      .add("snapshots", l.snapshots)
+      .add("intents", l.intents)
+      .add("results", l.results)
       .add("salvaged", l.salvaged)
       .add("late_sent", l.late_sent)
       .add("late_received", l.late_received)

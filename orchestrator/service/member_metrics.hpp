@@ -32,10 +32,11 @@ struct partition_metrics {
   partition_state state = partition_state::taking_over;
   std::string reason;                       ///< for anything but `active`: one line
   std::int64_t lag_records = 0;             ///< records on `shards` not read yet
-  std::optional<std::int64_t> lag_prompts;  ///< lines in them, when the manifests tell
+  std::optional<std::int64_t> lag_prompts;  ///< of submitted jobs in them, as the manifests say
   std::int64_t unfinished = 0;              ///< prompts read, without a durable result
   std::int64_t readback_records = 0;        ///< results committed, not read back yet
-  duration readback_lag{};                  ///< how long the oldest of them has waited
+  std::int64_t readback_bytes = 0;          ///< of them
+  duration readback_lag{};                  ///< how long they have waited and none was
 };
 
 struct lane_metrics {
@@ -63,11 +64,13 @@ struct log_metrics {
   std::int64_t transactions_ambiguous = 0;  ///< ended with an unknown outcome
   std::int64_t fences = 0;                  ///< times a newer owner took a partition from us
   std::int64_t reopenings = 0;              ///< producers replaced while the partition stayed ours
+  std::int64_t snapshots = 0;               ///< written to the journal
+  std::int64_t intents = 0, results = 0;    ///< acknowledged by the broker
   std::int64_t salvaged = 0;                ///< paid answers found in aborted transactions
   std::int64_t late_sent = 0, late_received = 0;     ///< answers of calls that outlived a hand-over
   std::int64_t quarantined = 0;                      ///< prompts given up after three owner deaths
   std::map<std::string, std::int64_t> dead_letters;  ///< by code
-  std::map<std::string, std::int64_t> broker_errors;  ///< by kind: "unreachable", "unauthorised", …
+  std::map<std::string, std::int64_t> broker_errors;  ///< by kind
 };
 
 /// The local index.
@@ -76,7 +79,7 @@ struct index_metrics {
   std::int64_t keys = 0;  ///< estimate
   std::int64_t memtable_bytes = 0;
   bool writable = true;
-  std::map<std::string, std::int64_t> rebuilds;  ///< by cause: "missing", "stale", "corrupt"
+  std::map<std::string, std::int64_t> rebuilds;  ///< by cause: "stale", "corrupt"
 };
 
 struct config_metrics {

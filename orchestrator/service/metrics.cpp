@@ -70,8 +70,10 @@ void add_partitions(page& out, const member_metrics& m) {
       {"spillway_partition_readback_pending_records",
        "Results committed that were not read back yet.",
        [](const auto& p) { return number(p.readback_records); }},
+      {"spillway_partition_readback_pending_bytes", "Keys and rows of those results.",
+       [](const auto& p) { return number(p.readback_bytes); }},
       {"spillway_partition_readback_lag_seconds",
-       "How long the oldest committed result has waited to be read back.",
+       "How long committed results have waited and none of them was read back.",
        [](const auto& p) { return number(p.readback_lag); }},
   };
   const auto name = [](const partition_metrics& p) {
@@ -82,7 +84,7 @@ void add_partitions(page& out, const member_metrics& m) {
     for (const auto& p : m.partitions) f.add(c.of(p), name(p));
   }
   auto& lag = out.gauge("spillway_partition_lag_prompts",
-                        "Prompts in the records not read yet; absent where no manifest tells.");
+                        "Prompts of submitted jobs in records not read yet, as manifests say.");
   for (const auto& p : m.partitions)
     if (p.lag_prompts) lag.add(number(*p.lag_prompts), name(p));
 }
@@ -242,9 +244,17 @@ void add_log(page& out, const log_metrics& l) {
       {"spillway_producer_reopenings_total",
        "Transactional producers replaced while the partition stayed here.",
        [](const auto& m) { return number(m.reopenings); }},
+      {"spillway_snapshots_total", "Snapshots of partitions written to the journal.",
+       [](const auto& m) { return number(m.snapshots); }},
+      {"spillway_stored_intents_total", "Intents stored before their calls.",
+       [](const auto& m) { return number(m.intents); }},
+      {"spillway_stored_results_total",
+       "Results that the broker acknowledged, answers and error rows alike.",
+       [](const auto& m) { return number(m.results); }},
       {"spillway_salvaged_answers_total", "Paid answers found in aborted transactions and kept.",
        [](const auto& m) { return number(m.salvaged); }},
-      {"spillway_late_answers_sent_total", "Answers handed to a new owner through the topic late.",
+      {"spillway_late_answers_sent_total",
+       "Answers stored on the topic late for a partition's new owner.",
        [](const auto& m) { return number(m.late_sent); }},
       {"spillway_late_answers_received_total", "Answers taken from a former owner.",
        [](const auto& m) { return number(m.late_received); }},

@@ -47,6 +47,11 @@ class Member:
     def status(self):
         return json.loads(self.page("/status")[1])
 
+    def counter(self, name):
+        """The sum of a metric's series."""
+        series = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", self.page("/metrics")[1], re.MULTILINE)
+        return sum(map(float, series))
+
     def owned(self):
         """Partitions it works on."""
         return [p for p in self.status().get("partitions", []) if p["state"] == "active"]

@@ -43,10 +43,27 @@ class Config(ServeCase):
         config = member.status()["config"]
         self.assertEqual((config["reloads_ok"], config["reloads_failed"]), (1, 1))
 
-        self.configure(fleet="another")
+    def test_what_needs_a_restart_is_named_and_the_rest_is_taken_on(self):
+        self.lanes["second"] = {"price": {"input": 0.1, "output": 0.2}}
+        member = self.serve()
+        running = member.url
+        self.configure(working=["second"], fleet="another", properties={"linger.ms": "7"},
+                       partitions=64, member={"listen": "127.0.0.1:1"})
         member.process.signal(signal.SIGHUP)
-        member.wait_log("brokers and fleet can't change")
-        self.assertIsNone(member.process.code)
+        member.wait_log("needs a restart")
+        said = [line for line in member.log.splitlines() if "needs a restart" in line]
+        self.assertEqual([line.rsplit(": ", 1)[1] for line in said],
+                         ["kafka.fleet, kafka.properties.linger.ms, member.listen"])
+        self.assertEqual(member.url, running)
+        wait_until(lambda: member.status()["config"]["reloads_ok"] == 1, "the rest is taken on")
+        self.assertEqual(member.status()["config"]["reloads_failed"], 0)
+
+        self.configure(working=["second"])
+        path = self.folder / "in.jsonl"
+        write_prompts(path, 20)
+        self.submit(path, "j")
+        self.wait_finished("j", expect=OK)
+        self.assertEqual((self.requests("main"), self.requests("second")), (0, 20))
 
 
 class Pages(ServeCase):
@@ -82,6 +99,8 @@ class Pages(ServeCase):
         wait_until(lambda: total() == 3000, f"all answers are counted, not {total()}")
         self.assertEqual(member.page("/nothing")[0], 404)
         numbers = dict(re.findall(r"^(\w+) ([0-9.e+]+)$", member.page("/metrics")[1], re.MULTILINE))
+        self.assertEqual(float(numbers["spillway_stored_results_total"]), 3000)
+        self.assertEqual(float(numbers["spillway_stored_intents_total"]), 3000)
         for metric in ("spillway_index_size_bytes", "spillway_index_memtable_bytes",
                        "spillway_group_rebalances_total", "spillway_takeovers_total",
                        "process_resident_memory_bytes"):
@@ -119,6 +138,31 @@ class Life(ServeCase):
         self.submit(path, "j")
         self.wait_finished("j", expect=OK)
         self.assertEqual(self.requests(), 30)
+
+
+class HandOver(ServeCase):
+    sim_pools = {"main": {"latency": "6s"}}
+
+    def test_answers_that_outlive_a_hand_over_are_counted(self):
+        first = self.serve("a")
+        self.fleet_command("jobs", "open", "j", expect=OK)
+        ids = [f"{p}-{i}" for p in range(PARTITIONS) for i in range(5)]
+        for p in range(PARTITIONS):
+            self.produce("shards", [(i, json.dumps(prompt(i)).encode(), [("job", b"j")])
+                                    for i in ids if i.startswith(f"{p}-")], partition=p)
+        self.sim.wait_for(lambda s: s["pools"]["main"]["in_flight"] == len(ids), "all are called")
+        second = self.run_member("b")
+        second.wait_log("partitions assigned")
+        self.wait_status("j", lambda s: s["answered"] == len(ids), "all are answered")
+        self.fleet_command("jobs", "close", "j", expect=OK)
+        self.wait_finished("j", expect=OK)
+        self.check_answers(self.results("j", expect=OK)[0], ids)
+        self.assertEqual(self.requests(), len(ids))
+        wait_until(lambda: first.counter("spillway_late_answers_sent_total") > 0,
+                   f"answers went through late{self.logs()}")
+        sent = first.counter("spillway_late_answers_sent_total")
+        wait_until(lambda: second.counter("spillway_late_answers_received_total") == sent,
+                   "all of them arrived")
 
 
 class Broken(ServeCase):
@@ -165,7 +209,7 @@ class Letters(ServeCase):
         return wait_until(there, f"{count} dead letters{self.logs()}", 60)
 
     def test_records_that_cant_be_worked_on_are_kept_and_sent_back(self):
-        self.serve()
+        member = self.serve()
         line = json.dumps(prompt("one")).encode()
         self.produce("shards", [
             ("k", line, [("job", b"later")]),
@@ -187,6 +231,11 @@ class Letters(ServeCase):
         closed = [d for d in self.letters(5) if d["code"] == "job_closed"]
         self.assertEqual([d["job"] for d in closed], ["later"])
         self.assertEqual(self.requests(), 1)
+        expected = {"unknown_job": 1, "missing_job": 1, "unparsable": 1, "unknown_version": 1,
+                    "job_closed": 1, "too_large": 0}
+        for code, count in expected.items():
+            shown = f'spillway_dead_letters_total{{code="{code}"}} {count}\n'
+            wait_until(lambda: shown in member.page("/metrics")[1], f"the page shows {shown}")
 
     def test_a_manifest_that_counts_other_prompts_holds_its_job(self):
         path = self.folder / "in.jsonl"

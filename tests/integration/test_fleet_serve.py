@@ -10,7 +10,7 @@ import sys
 import unittest
 
 from serve_support import ERROR_ROWS, OK, STOPPED, ServeCase
-from support import prompt, write_prompts
+from support import USAGE, prompt, wait_until, write_prompts
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -59,6 +59,23 @@ class Files(ServeCase):
             self.assertEqual(set(codes.values()), {"no_eligible_lane"}, job)
             self.assertEqual(len(codes), 5)
         self.assertEqual(self.sim.stats()["requests"], 1)
+
+
+class Names(ServeCase):
+    def test_a_name_is_free_again_after_its_keep(self):
+        path = self.folder / "in.jsonl"
+        member = self.serve("a")
+        for count in (30, 50, 20):
+            write_prompts(path, count, prefix=f"of{count}-")
+            self.submit(path, "j", "--keep", "5s")
+            last = self.wait_finished("j", expect=OK)
+            self.assertEqual((last["prompts"], last["answered"], last["errors"]),
+                             (count, count, 0), "what the former job came to is forgotten")
+            wait_until(lambda: self.fleet_command("status", "j").code == USAGE, "it is gone", 60)
+            if count == 50:
+                member.stop(expect=OK)
+                member = self.serve("a")
+        self.assertEqual(self.sim.stats()["requests"], 100)
 
 
 class Streams(ServeCase):

@@ -32,10 +32,12 @@ TEST_F(link_fault_test, a_killed_broker_that_comes_back_loses_nothing) {
   told_link link(*world);
   ASSERT_TRUE(link.open());
   ASSERT_EQ(link.produce(1, {result_of("before", "1")}).size(), 1u);
+  const auto errors = clients->counts().errors.at("unreachable");
   kill_broker();
   link->produce(2, {result_of("during", "2")});
   restart_broker();
   ASSERT_TRUE(link.next_of<link_acked>());
+  EXPECT_GT(clients->counts().errors.at("unreachable"), errors);
   ASSERT_TRUE(link.commit());
   const auto end = link.settled(topic::results).last_stable;
   EXPECT_EQ(keys_of(link.read_all({1, topic::results, 0, end, true})),

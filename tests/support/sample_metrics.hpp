@@ -80,6 +80,7 @@ inline service::member_metrics sample_member() {
     if (i > 0) p.lag_prompts = 5120 * i;
     p.unfinished = 900;
     p.readback_records = 4;
+    p.readback_bytes = 2048;
     p.readback_lag = std::chrono::milliseconds(250);
     m.partitions.push_back(p);
   }
@@ -95,6 +96,9 @@ inline service::member_metrics sample_member() {
            .transactions_ambiguous = 1,
            .fences = 1,
            .reopenings = 2,
+           .snapshots = 9,
+           .intents = 1200,
+           .results = 1003,
            .salvaged = 17,
            .late_sent = 6,
            .late_received = 5,
@@ -105,7 +109,7 @@ inline service::member_metrics sample_member() {
                                    .keys = 1'000'000,
                                    .memtable_bytes = 16 << 20,
                                    .writable = true,
-                                   .rebuilds = {{"corrupt", 1}, {"missing", 2}}};
+                                   .rebuilds = {{"corrupt", 1}, {"stale", 2}}};
   m.config = {.reloads_ok = 2,
               .reloads_failed = 1,
               .last_success = time_point(std::chrono::seconds(1'750'000'100))};

@@ -113,7 +113,7 @@ TEST(config_fleet, every_mistake_names_line_and_key) {
       {"replication: 1", "replication: many", "f.yaml:5: kafka.replication: expected an integer"},
       {"replication: 1", "replicas: 1", "f.yaml:5: kafka.replicas: unknown key"},
       {"env:KP", "hunter2", "f.yaml:6: kafka.properties.sasl.password: expected env:NAME"},
-      {"socket.timeout.ms: 5000", "transactional.id: x", "transactional.id: is set by spillway"},
+      {"socket.timeout.ms: 5000", "transactional.id: x", "transactional.id: can't be configured"},
       {"listen: 0.0.0.0:9000", "listen: 9000", "f.yaml:10: member.listen: expected HOST:PORT"},
       {"drain_timeout: 2m", "drain_timeout: 2", "f.yaml:11: member.drain_timeout: expected a dur"},
       {"weight: 3", "weight: 0", "f.yaml:17: job.weight: expected an integer from 1"},

@@ -97,6 +97,21 @@ TEST(kafka_errors, every_error_reads_well_with_and_without_context) {
   }
 }
 
+TEST(kafka_errors, are_counted_by_kind) {
+  EXPECT_EQ(kind_of_error(RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN), "unreachable");
+  EXPECT_EQ(kind_of_error(RD_KAFKA_RESP_ERR__SSL), "unauthorised");
+  EXPECT_EQ(kind_of_error(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED), "unauthorised");
+  EXPECT_EQ(kind_of_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART), "refused");
+  EXPECT_EQ(kind_of_error(RD_KAFKA_RESP_ERR__FENCED), "fenced");
+  EXPECT_EQ(kind_of_error(RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS), "other");
+}
+
+TEST(kafka_settings, a_list_says_why_a_property_is_ours) {
+  EXPECT_EQ(why_reserved("group.id"), "set `fleet` instead");
+  EXPECT_TRUE(why_reserved("plugin.library.paths"));
+  EXPECT_FALSE(why_reserved("linger.ms"));
+}
+
 TEST(kafka_errors, say_what_they_mean_for_a_link) {
   EXPECT_EQ(fault_of(RD_KAFKA_RESP_ERR__FENCED), link_fault::fenced);
   EXPECT_EQ(fault_of(RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH), link_fault::fenced);

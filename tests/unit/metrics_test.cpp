@@ -85,7 +85,14 @@ TEST(metrics, numbers_arrive_in_base_units) {
   EXPECT_EQ(of(page, R"(spillway_job_settled_usd{job="nightly",tenant="research"})"), "0.5");
   EXPECT_EQ(of(page, R"(spillway_partition_readback_lag_seconds{partition="1"})"), "0.25");
   EXPECT_EQ(of(page, R"(spillway_config_reloads_total{result="failed"})"), "1");
+  EXPECT_EQ(of(page, R"(spillway_partition_readback_pending_bytes{partition="1"})"), "2048");
+  EXPECT_EQ(of(page, "spillway_stored_intents_total"), "1200");
+  EXPECT_EQ(of(page, "spillway_stored_results_total"), "1003");
+  EXPECT_EQ(of(page, "spillway_snapshots_total"), "9");
+  EXPECT_EQ(of(page, "spillway_late_answers_sent_total"), "6");
+  EXPECT_EQ(of(page, "spillway_quarantined_prompts_total"), "1");
   EXPECT_EQ(of(page, R"(spillway_dead_letters_total{code="unknown_job"})"), "2");
+  EXPECT_EQ(of(page, R"(spillway_broker_errors_total{kind="unreachable"})"), "4");
 }
 
 TEST(metrics, large_counters_keep_their_digits) {

@@ -69,6 +69,18 @@ TEST_F(partition_map_test, positions_and_places_match_for_both_kinds_of_records)
   EXPECT_EQ(table.position_of({602, 0, false, 0}), std::nullopt);
 }
 
+TEST_F(partition_map_test, another_job_of_a_name_that_was_forgotten_counts_from_nothing) {
+  (void)recover(found(0));
+  map_.count({10, 3, false, "j"});
+  EXPECT_EQ(map_.prompts().at("j"), 3);
+  map_.forget_job("j");
+  EXPECT_FALSE(map_.prompts().contains("j"));
+  map_.count({10, 3, false, "other"});
+  EXPECT_FALSE(map_.prompts().contains("j")) << "nothing is taken off what is forgotten";
+  map_.count({11, 5, false, "j"});
+  EXPECT_EQ(map_.prompts().at("j"), 5);
+}
+
 TEST_F(partition_map_test, a_shard_brings_along_what_was_recovered_of_it) {
   auto r = found(10);
   r.done.push_back({10, false, {}, {}});
