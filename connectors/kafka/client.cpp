@@ -35,7 +35,7 @@ constexpr std::array<std::pair<const char*, const char*>, 16> defaults = {{
     {"topic.metadata.propagation.max.ms", "5000"},
     // For each partition that is read: what waits here counts against a member's memory.
     {"queued.min.messages", "10000"},
-    {"queued.max.messages.kbytes", "2048"},
+    {"queued.max.messages.kbytes", "1024"},
     {"fetch.max.bytes", "16777216"},
     {"fetch.wait.max.ms", "250"},
 }};

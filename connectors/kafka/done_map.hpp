@@ -44,10 +44,10 @@ class done_map {
   /// No unfinished prompt stands below.
   [[nodiscard]] std::int64_t first_unfinished() const;
   void mark_reopened(const place&);
-  /// Its failed prompts are done like all others: none of them will be opened again.
-  void forget_failed(const std::string& job);
   /// True when nothing of what was noted, or is known from before, is left to do.
   [[nodiscard]] bool all_done() const { return noted_.empty() && reopened_.empty(); }
+  /// Its failed prompts are done like all others: none of them will be opened again.
+  void forget_failed(const std::string& job);
 
   /// Records below were deleted.
   void forget_below(std::int64_t offset);

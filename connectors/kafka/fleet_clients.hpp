@@ -24,7 +24,7 @@ using link_sink = std::function<void(link_event&&)>;
 /// read.
 struct read_backlog {
   std::atomic<std::int64_t> bytes{0};
-  std::int64_t bytes_max = 16 << 20;
+  std::int64_t bytes_max = 2 << 20;
 };
 /// What a delivery counts for.
 [[nodiscard]] std::int64_t bytes_in(const link_records&);

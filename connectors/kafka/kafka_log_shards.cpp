@@ -15,7 +15,7 @@ constexpr duration shards_retry = 500ms;
 constexpr duration ask_end_period = 5s;
 constexpr duration trim_period = 30s;
 // Shards that the engine has not asked for yet; beyond this nothing more is read.
-constexpr std::size_t outbox_bytes_max = 8u << 20;
+constexpr std::size_t outbox_bytes_max = 2u << 20;
 constexpr std::size_t outbox_shards_max = 4096;
 
 }  // namespace

@@ -17,7 +17,11 @@ void pad(shard_data& data) {
   data.size = data.bytes.size();
   data.where.length = data.size;
   data.where.crc = crc_of(data.bytes);
-  data.bytes.append(read_padding, '\0');
+  // Growing it in place would double the memory of each shard that waits.
+  std::string padded;
+  padded.reserve(data.size + read_padding);
+  padded.append(data.bytes).append(read_padding, '\0');
+  data.bytes = std::move(padded);
 }
 
 /// The lines of a text, each ending in a line feed.

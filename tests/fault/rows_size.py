@@ -40,7 +40,7 @@ def long_queue(bench):
     wait(
         lambda: all(fleet.requests(name) > 0 for name in "abc"), "all own something", closed_s - 60
     )
-    known = fleet.watch.sessions()
+    known = _settled_sessions(fleet, seconds=3)
     bench.expect(fleet.sim.stats()["answered"] == 0, "the quota was not closed")
     wait(
         lambda: all(fleet.sim.stats()["pools"][name]["answered"] for name in "abc"),
@@ -60,6 +60,20 @@ def long_queue(bench):
     ]
     bench.expect(not moved, f"a rebalance moved partitions {moved}")
     fleet.finish(bound=0, complete=False)
+
+
+def _settled_sessions(fleet, seconds):
+    """Of each partition, once no member has joined the others for so long."""
+    last = {"sessions": None, "at": 0.0}
+
+    def settled():
+        sessions = fleet.watch.sessions()
+        if sessions != last["sessions"]:
+            last.update(sessions=sessions, at=time.monotonic())
+        return time.monotonic() - last["at"] > seconds
+
+    wait(settled, "partitions stay where they are", 30, every=0.1)
+    return last["sessions"]
 
 
 @row(22, "1 MB broker limit, 16 MB prompts and answers, killed between chunks", "each exactly once")

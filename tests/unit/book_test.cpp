@@ -41,6 +41,47 @@ TEST(book, a_retry_opens_what_failed_and_not_what_could_never_be_sent) {
   EXPECT_EQ(b.jobs().at("j").errors, 1);
 }
 
+TEST(book, a_retry_opens_what_no_lane_took) {
+  book b;
+  auto refused = row(1, row_kind::refused);
+  refused.code = "unknown_model";
+  b.finish(refused);
+  EXPECT_EQ(b.jobs().at("j").errors, 1);
+  EXPECT_EQ(b.jobs().at("j").invalid, 0) << "it may be sent one day";
+  const auto again = b.retried("j", {"unknown_model"});
+  ASSERT_EQ(again.size(), 1u);
+  b.apply({"j/r1", again});
+  EXPECT_EQ(b.jobs().at("j").errors, 0);
+  EXPECT_FALSE(b.done().test(row(1, row_kind::refused).where));
+}
+
+TEST(book, keeps_from_the_first_row_and_prompt_that_a_job_needs) {
+  using std::chrono::days;
+  const auto done = [](std::int64_t prompt, int day, const char* job) {
+    auto f = row(prompt, row_kind::answered);
+    f.job = job;
+    f.done_at = time_point(days(day)) + std::chrono::hours(5);
+    return f;
+  };
+  book b;
+  b.locate(done(7, 3, "j"), 20);
+  b.locate(done(4, 3, "j"), 21);
+  b.locate(done(9, 5, "j"), 22);
+  b.locate(done(2, 4, "other"), 30);
+  const auto kept = [&](const retention& wanted) {
+    const auto k = b.kept(wanted);
+    return std::pair(k.results, k.shards);
+  };
+  constexpr auto all = std::numeric_limits<std::int64_t>::max();
+  EXPECT_EQ(kept({}), std::pair(all, all));
+  EXPECT_EQ(kept({{"j", time_point::min()}}), std::pair(20l, 4l));
+  EXPECT_EQ(kept({{"j", time_point::min()}, {"other", time_point::min()}}), std::pair(20l, 2l));
+  EXPECT_EQ(kept({{"j", time_point(days(3)) + std::chrono::hours(23)}}), std::pair(20l, 4l))
+      << "a day is kept until all of it is over";
+  EXPECT_EQ(kept({{"j", time_point(days(4))}}), std::pair(22l, 9l));
+  EXPECT_EQ(b.take().jobs[0].days.size(), 1u) << "days that are over are forgotten";
+}
+
 fleet_attempt call(std::int64_t offset, const std::string& job, bool in_flight) {
   fleet_attempt a;
   a.where = {offset, 0, true, 0};
@@ -103,47 +144,6 @@ TEST(book, a_job_stays_while_a_call_of_it_may_be_answered) {
   b.set_attempt(call(2, "j", true), false);
   EXPECT_TRUE(b.forget_job("j")) << "of an owner that died";
   EXPECT_TRUE(b.jobs().empty());
-}
-
-TEST(book, a_retry_opens_what_no_lane_took) {
-  book b;
-  auto refused = row(1, row_kind::refused);
-  refused.code = "unknown_model";
-  b.finish(refused);
-  EXPECT_EQ(b.jobs().at("j").errors, 1);
-  EXPECT_EQ(b.jobs().at("j").invalid, 0) << "it may be sent one day";
-  const auto again = b.retried("j", {"unknown_model"});
-  ASSERT_EQ(again.size(), 1u);
-  b.apply({"j/r1", again});
-  EXPECT_EQ(b.jobs().at("j").errors, 0);
-  EXPECT_FALSE(b.done().test(row(1, row_kind::refused).where));
-}
-
-TEST(book, keeps_from_the_first_row_and_prompt_that_a_job_needs) {
-  using std::chrono::days;
-  const auto done = [](std::int64_t prompt, int day, const char* job) {
-    auto f = row(prompt, row_kind::answered);
-    f.job = job;
-    f.done_at = time_point(days(day)) + std::chrono::hours(5);
-    return f;
-  };
-  book b;
-  b.locate(done(7, 3, "j"), 20);
-  b.locate(done(4, 3, "j"), 21);
-  b.locate(done(9, 5, "j"), 22);
-  b.locate(done(2, 4, "other"), 30);
-  const auto kept = [&](const retention& wanted) {
-    const auto k = b.kept(wanted);
-    return std::pair(k.results, k.shards);
-  };
-  constexpr auto all = std::numeric_limits<std::int64_t>::max();
-  EXPECT_EQ(kept({}), std::pair(all, all));
-  EXPECT_EQ(kept({{"j", time_point::min()}}), std::pair(20l, 4l));
-  EXPECT_EQ(kept({{"j", time_point::min()}, {"other", time_point::min()}}), std::pair(20l, 2l));
-  EXPECT_EQ(kept({{"j", time_point(days(3)) + std::chrono::hours(23)}}), std::pair(20l, 4l))
-      << "a day is kept until all of it is over";
-  EXPECT_EQ(kept({{"j", time_point(days(4))}}), std::pair(22l, 9l));
-  EXPECT_EQ(b.take().jobs[0].days.size(), 1u) << "days that are over are forgotten";
 }
 
 }  // namespace
