@@ -113,6 +113,9 @@ result<void> rdkafka_membership::open() {
                             {"heartbeat.interval.ms", "1000"},
                             // How long a rebalance waits for a member that does not answer.
                             {"max.poll.interval.ms", "60000"},
+                            // What waits for a coordinator that is gone must not keep the member
+                            // from joining again.
+                            {"socket.timeout.ms", "10000"},
                             {"enable.auto.commit", "false"},
                             {"enable.auto.offset.store", "false"},
                             {"auto.offset.reset", "latest"},
@@ -138,7 +141,8 @@ void rdkafka_membership::run() {
     if (fenced_) answer_fence();
     const rdk_message message(rd_kafka_consumer_poll(kafka_->get(), poll_ms));
     check_fatal();
-    if (!fatal_) offsets_.commit_if_due(assigned());
+    const bool reachable = kafka_->last_trouble() == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!fatal_ && reachable) offsets_.commit_if_due(assigned());
     if (!message || message->err == RD_KAFKA_RESP_ERR_NO_ERROR || fatal_) continue;
     if (is_lasting(message->err) && callbacks_.trouble)
       callbacks_.trouble(

@@ -4,7 +4,9 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <queue>
 
 namespace spillway::kafka {
 
@@ -16,10 +18,11 @@ failure usage(std::string message) { return {failure_kind::usage, std::move(mess
 bool fits(const submission_record& written, const submission_content& content,
           std::uint32_t partitions) {
   if (written.shards > content.shards.size()) return false;
+  const auto places = place_shards(content.shards, partitions);
   std::map<std::uint32_t, std::pair<std::uint64_t, std::uint64_t>> counts;
   std::uint64_t prompts = 0;
   for (std::uint64_t i = 0; i < written.shards; ++i) {
-    auto& [shards, in_partition] = counts[partition_of_shard(i, partitions)];
+    auto& [shards, in_partition] = counts[places[i]];
     ++shards;
     in_partition += content.shards[i].count;
     prompts += content.shards[i].count;
@@ -32,6 +35,22 @@ bool fits(const submission_record& written, const submission_content& content,
 }
 
 }  // namespace
+
+std::vector<std::uint32_t> place_shards(const std::vector<shard_descriptor>& shards,
+                                        std::uint32_t partitions) {
+  using filled = std::pair<std::uint64_t, std::uint32_t>;  // prompts, partition
+  std::priority_queue<filled, std::vector<filled>, std::greater<>> emptiest;
+  for (std::uint32_t p = 0; p < partitions; ++p) emptiest.emplace(0, p);
+  std::vector<std::uint32_t> out;
+  out.reserve(shards.size());
+  for (const auto& shard : shards) {
+    const auto [prompts, partition] = emptiest.top();
+    emptiest.pop();
+    emptiest.emplace(prompts + shard.count, partition);
+    out.push_back(partition);
+  }
+  return out;
+}
 
 void content_checksum::add(std::uint64_t shard_hash, std::uint64_t bytes) {
   const std::uint64_t words[] = {value_, shard_hash, bytes};

@@ -52,11 +52,10 @@ struct submission_plan {
                                                       std::uint32_t partitions,
                                                       const std::string& fresh_id, time_point now);
 
-/// Shards go round robin over the partitions, so that a repeated submission finds them again.
-[[nodiscard]] constexpr std::uint32_t partition_of_shard(std::uint64_t shard,
-                                                         std::uint32_t partitions) {
-  return static_cast<std::uint32_t>(shard % partitions);
-}
+/// The partition of each shard: the one with the fewest prompts before it. Quotas and budgets are
+/// divided over the partitions, and a repeated submission finds its shards again.
+[[nodiscard]] std::vector<std::uint32_t> place_shards(const std::vector<shard_descriptor>&,
+                                                      std::uint32_t partitions);
 
 /// Counts a shard that is stored at `offset`.
 void count_stored(submission_record&, std::uint32_t partition, std::int64_t offset,

@@ -31,7 +31,10 @@ class sender {
  public:
   sender(kafka::transaction_writer& writer, const send_request& request,
          kafka::submission_record written)
-      : writer_(writer), request_(request), written_(std::move(written)) {}
+      : writer_(writer),
+        request_(request),
+        places_(kafka::place_shards(request.content.shards, request.partitions)),
+        written_(std::move(written)) {}
 
   result<void> open_inputs() {
     for (std::size_t i = 0; i < shards_a_batch; ++i) {
@@ -64,7 +67,7 @@ class sender {
   result<void> produce(packed_batch batch) {
     for (auto& shard : batch) {
       if (!shard) return shard.error();
-      const auto partition = kafka::partition_of_shard(shard->number, request_.partitions);
+      const auto partition = places_[shard->number];
       open_.push_back({partition, shard->prompts});
       if (open_bytes_ == 0) opened_at_ = std::chrono::steady_clock::now();
       open_bytes_ += shard->what.value.size();
@@ -147,6 +150,7 @@ class sender {
 
   kafka::transaction_writer& writer_;
   const send_request& request_;
+  const std::vector<std::uint32_t> places_;
   kafka::submission_record written_;
   std::vector<input_reader> readers_;
   std::vector<open_shard> open_;  ///< produced, not yet known to be stored

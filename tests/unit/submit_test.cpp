@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <algorithm>
 
 namespace spillway::kafka {
 namespace {
@@ -44,14 +45,26 @@ submission_record written_of(const submission_content& content, std::size_t shar
   out.job = "j";
   out.submission = "old";
   out.checksum = content.checksum;
+  const auto places = place_shards(content.shards, partitions);
   for (std::size_t i = 0; i < shards; ++i)
-    count_stored(out, partition_of_shard(i, partitions), static_cast<std::int64_t>(100 + i),
-                 content.shards[i].count);
+    count_stored(out, places[i], static_cast<std::int64_t>(100 + i), content.shards[i].count);
   return out;
 }
 
 result<submission_plan> plan(const job_entry* job, const submission_content& content) {
   return plan_submission(job, "j", content, partitions, "fresh", time_point{});
+}
+
+TEST(submit, partitions_get_alike_however_files_end) {
+  std::vector<shard_descriptor> shards(64);
+  for (std::size_t i = 0; i < shards.size(); ++i) shards[i].count = i % 2 == 0 ? 512 : 113;
+  const auto places = place_shards(shards, 8);
+  ASSERT_EQ(places.size(), shards.size());
+  std::vector<std::uint32_t> prompts(8);
+  for (std::size_t i = 0; i < shards.size(); ++i) prompts.at(places[i]) += shards[i].count;
+  const auto [least, most] = std::minmax_element(prompts.begin(), prompts.end());
+  EXPECT_LE(*most - *least, 512u);
+  EXPECT_EQ(place_shards(shards, 8), places);
 }
 
 TEST(submit, a_new_name_begins) {
