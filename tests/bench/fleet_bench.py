@@ -318,7 +318,7 @@ def main():
     parser.add_argument("--producer", default=str(ROOT / "build/release/tests/plain_producer"))
     parser.add_argument("--only", choices=parts, action="append")
     parser.add_argument("--prompts", type=int, default=100_000)
-    parser.add_argument("--submit-prompts", type=int, default=300_000)
+    parser.add_argument("--submit-prompts", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3, help="of the submission")
     parser.add_argument("--quota-seconds", type=int, default=70)
     parser.add_argument("--json", metavar="FILE", help="write all figures; - is standard output")
