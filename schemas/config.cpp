@@ -7,6 +7,23 @@ const char* name_of(provider_kind kind) {
     case provider_kind::openai: return "openai";
     case provider_kind::azure_openai: return "azure-openai";
     case provider_kind::openai_compatible: return "openai-compatible";
+    case provider_kind::bedrock: return "bedrock";
+    case provider_kind::vertex: return "vertex";
+    case provider_kind::anthropic: return "anthropic";
+  }
+  return "unknown";
+}
+
+const char* name_of(lane_surface surface) {
+  switch (surface) {
+    case lane_surface::openai: return "openai";
+    case lane_surface::dated: return "dated";
+    case lane_surface::converse: return "converse";
+    case lane_surface::invoke: return "invoke";
+    case lane_surface::generate_content: return "generate-content";
+    case lane_surface::predict: return "predict";
+    case lane_surface::responses: return "responses";
+    case lane_surface::messages: return "messages";
   }
   return "unknown";
 }
@@ -14,6 +31,8 @@ const char* name_of(provider_kind kind) {
 const char* name_of(lane_tier tier) {
   switch (tier) {
     case lane_tier::standard: return "standard";
+    case lane_tier::flex: return "flex";
+    case lane_tier::priority: return "priority";
     case lane_tier::provisioned: return "provisioned";
     case lane_tier::self_hosted: return "self-hosted";
   }

@@ -1,6 +1,7 @@
 // The validated configuration as values: what a user's YAML file says, with defaults filled in.
 #pragma once
 
+#include "schemas/auth_config.hpp"
 #include "schemas/ids.hpp"
 #include "schemas/units.hpp"
 
@@ -10,21 +11,27 @@
 
 namespace spillway {
 
-enum class provider_kind { openai, azure_openai, openai_compatible };
-enum class lane_tier { standard, provisioned, self_hosted };
+enum class provider_kind { openai, azure_openai, openai_compatible, bedrock, vertex, anthropic };
+/// How a lane is asked, where a provider has several wire forms.
+enum class lane_surface {
+  openai,            ///< the prompt's own form
+  dated,             ///< Azure: deployment in the path, api-version in the query
+  converse,          ///< Bedrock
+  invoke,            ///< Bedrock, the model's native body
+  generate_content,  ///< Vertex
+  predict,           ///< Vertex, embeddings
+  responses,         ///< chat prompts as OpenAI Responses
+  messages,          ///< Anthropic
+};
+enum class lane_tier { standard, flex, priority, provisioned, self_hosted };
 enum class lane_order { cost, latency, as_listed };
 enum class in_doubt_policy { resend, hold };
 
 [[nodiscard]] const char* name_of(provider_kind);
+[[nodiscard]] const char* name_of(lane_surface);
 [[nodiscard]] const char* name_of(lane_tier);
 [[nodiscard]] const char* name_of(lane_order);
 [[nodiscard]] const char* name_of(in_doubt_policy);
-
-/// A secret by reference; the value is read when it is used and never stored here.
-struct secret_ref {
-  enum class source { env, file } from = source::env;
-  std::string name;  ///< variable name or path
-};
 
 /// Limits of a lane as the provider grants them; absent = no known limit.
 struct quota_config {
@@ -45,6 +52,7 @@ struct price_config {
 struct lane_config {
   std::string model;  ///< logical model: what a prompt's body.model says
   std::string as;     ///< the pool's own name for it
+  lane_surface surface = lane_surface::openai;
   lane_tier tier = lane_tier::standard;
   quota_config quota;
   std::optional<price_config> price;
@@ -61,9 +69,12 @@ struct pool_config {
   std::string name;
   provider_kind provider = provider_kind::openai;
   std::string endpoint;  ///< scheme://host[:port][/prefix], no trailing slash
-  std::optional<secret_ref> api_key;
+  auth_config auth;
   std::string ca_file;  ///< empty: the system's trust store
   std::string region;   ///< empty: not declared
+  std::string project, location;      ///< Vertex
+  std::string api_version;            ///< Azure's dated form
+  std::string organization, project_id;  ///< OpenAI: headers, when not empty
   std::optional<std::int64_t> connections;
   std::vector<lane_config> lanes;
 };

@@ -41,6 +41,7 @@ struct outcome {
   bool unhealthy = false;       ///< counts against the lane's breaker
   bool counts_attempt = false;  ///< counts towards max_attempts
   bool in_doubt = false;        ///< may have been billed without an answer
+  bool stale_credentials = false;  ///< refused for its token or signature: a newer one may do
   std::optional<duration> retry_after;
   token_usage usage;
   rate_reading requests, tokens_rate;

@@ -2,18 +2,22 @@
 #pragma once
 
 #include "schemas/config.hpp"
+#include "schemas/features.hpp"
 #include "schemas/outcome.hpp"
+#include "schemas/prompt.hpp"
 #include "workers/http.hpp"
 #include "workers/transport/transport.hpp"
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace spillway {
 
 /// A validated prompt as adapters see it. Views into the input line.
 struct prompt_view {
-  std::string_view url;          ///< "/v1/chat/completions", "/v1/responses" or "/v1/embeddings"
+  std::string_view url;          ///< one of `url_of`
   std::string_view body;         ///< one JSON object
   std::size_t model_offset = 0;  ///< of the JSON string token that is body.model, within `body`
   std::size_t model_length = 0;  ///< quotes included
@@ -31,14 +35,27 @@ struct token_charge_input {
 class provider {
  public:
   virtual ~provider() = default;
-  /// The HTTP request, without credentials (an authenticator adds those).
+  /// The HTTP request, without credentials (an authenticator adds those). What the lane cannot map
+  /// and may be dropped is left out; the caller has made sure that nothing else is unmappable.
   [[nodiscard]] virtual http_request encode(const prompt_view&, const lane_config&) const = 0;
-  /// What a finished call means.
-  [[nodiscard]] virtual outcome decode(std::string_view url, const call_result&) const = 0;
+  /// What a finished call to the prompt's `url` means. The body of an answer is in the OpenAI form
+  /// of that url, whatever the lane's surface.
+  [[nodiscard]] virtual outcome decode(std::string_view url, const call_result&,
+                                       const lane_config&) const = 0;
+  /// False when the lane can't take prompts of this endpoint at all.
+  [[nodiscard]] virtual bool serves(endpoint_kind, const lane_config&) const = 0;
+  /// What the lane can't pass on. A prompt goes there only if it asks for none of it, or if the
+  /// job's policy drops it and it is droppable.
+  [[nodiscard]] virtual prompt_features unmappable(endpoint_kind, const lane_config&) const = 0;
   /// Tokens the provider counts against tokens/min for a call (providers' own rules).
   [[nodiscard]] virtual tokens rate_charge(const token_charge_input&) const = 0;
 };
 
 [[nodiscard]] std::unique_ptr<provider> make_provider(const pool_config&);
+
+/// What a prompt's body asks for.
+[[nodiscard]] prompt_features features_of(const prompt_view&);
+/// The names of its body's parameters that carry these features, for a result row's `dropped`.
+[[nodiscard]] std::vector<std::string> parameters_of(const prompt_view&, prompt_features);
 
 }  // namespace spillway

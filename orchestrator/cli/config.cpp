@@ -52,7 +52,7 @@ void read_auth(yaml_map& map, pool_config& pool, bool provider_known) {
       other_form = other_form || auth->has(form);
     }
     const auto required = other_form ? need::optional : need::required;
-    pool.api_key = read_secret(*auth, "api_key", required);
+    if (auto key = read_secret(*auth, "api_key", required)) pool.auth = api_key_auth{*std::move(key)};
   }
   if (!map.has("auth") && provider_known && pool.provider != provider_kind::openai_compatible) {
     map.problem("auth", std::string("missing; provider ") + name_of(pool.provider) +

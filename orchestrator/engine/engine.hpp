@@ -125,6 +125,7 @@ class engine {
     position where;
     pool_parts* pool = nullptr;
     std::size_t net = 0;
+    lane_id lane;
     endpoint_kind endpoint{};
   };
   struct new_pools {

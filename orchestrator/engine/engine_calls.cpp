@@ -18,7 +18,8 @@ std::vector<call_ended> engine::decode(std::vector<call_result>&& calls) {
   for_items(*runner_, calls.size(), [&](std::size_t i) {
     const auto& open = opened[i];
     ended[i] = {open.where, calls[i].id,
-                open.pool->adapter->decode(url_of(open.endpoint), calls[i]), calls[i].sent_at,
+                open.pool->adapter->decode(url_of(open.endpoint), calls[i],
+                                           scheduler_->lane_at(open.lane).setup().config), calls[i].sent_at,
                 calls[i].done_at};
   });
   return ended;
@@ -51,7 +52,8 @@ void engine::encode_sends(time_point now, const tick_actions& actions) {
     work.changed = true;
     const auto& route = routes_[active.lane.value()];
     calls_.emplace(sends[i].call.id,
-                   open_call{active.what.where, route.pool, route.net, active.what.endpoint});
+                   open_call{active.what.where, route.pool, route.net, active.lane,
+                             active.what.endpoint});
     ++nets_[route.net].open;
     sends[i].intent = work.next_commit;
     work.waiting_sends.push_back(std::move(sends[i]));

@@ -21,7 +21,7 @@ pool_config pool_with(provider_kind provider, std::optional<secret_ref> key,
   pool.name = "p1";
   pool.provider = provider;
   pool.endpoint = std::move(endpoint);
-  pool.api_key = std::move(key);
+  if (key) pool.auth = api_key_auth{*std::move(key)};
   return pool;
 }
 
@@ -32,8 +32,8 @@ std::string headers_of(const pool_config& pool) {
   if (!made) return "failed: " + made.error().message;
   http_request request;
   request.headers = "A: b\r\n";
-  (*made)->authenticate(request);
-  return request.headers;
+  const auto used = (*made)->authenticate(request);
+  return used ? request.headers : "failed: " + used.error().message;
 }
 
 class auth : public testing::Test {

@@ -61,9 +61,10 @@ TEST(config, reads_the_whole_form) {
   EXPECT_EQ(azure.name, "azure-eastus");
   EXPECT_EQ(azure.provider, provider_kind::azure_openai);
   EXPECT_EQ(azure.endpoint, "https://acme.openai.azure.com/openai/v1");
-  ASSERT_TRUE(azure.api_key);
-  EXPECT_EQ(azure.api_key->from, secret_ref::source::env);
-  EXPECT_EQ(azure.api_key->name, "AZURE_OPENAI_KEY");
+  const auto* key = std::get_if<api_key_auth>(&azure.auth);
+  ASSERT_NE(key, nullptr);
+  EXPECT_EQ(key->key.from, secret_ref::source::env);
+  EXPECT_EQ(key->key.name, "AZURE_OPENAI_KEY");
   EXPECT_EQ(azure.ca_file, "/etc/ssl/own.pem");
   EXPECT_EQ(azure.region, "eastus");
   EXPECT_EQ(azure.connections, 200);

@@ -27,7 +27,7 @@ outcome decode(std::string_view url, std::string body, int status = 200) {
   call.written = true;
   call.response.status = status;
   call.response.body = std::move(body);
-  return adapter()->decode(url, call);
+  return adapter()->decode(url, call, {});
 }
 
 const std::string chat_answer =
@@ -40,7 +40,7 @@ TEST(provider_decode, chat_answer) {
   call.response.headers = {{"x-request-id", "req_1"},
                            {"x-ratelimit-remaining-tokens", "77"},
                            {"x-ratelimit-reset-requests", "1s"}};
-  const outcome o = adapter()->decode(chat, call);
+  const outcome o = adapter()->decode(chat, call, {});
   EXPECT_EQ(o.kind, outcome_kind::answered);
   EXPECT_EQ(o.status, 200);
   EXPECT_EQ(o.request_id, "req_1");
@@ -246,7 +246,7 @@ TEST(provider_decode, retry_after_counts_from_the_end_of_the_call) {
   call.response.status = 429;
   call.response.headers = {{"retry-after", "Sun, 06 Nov 1994 08:49:47 GMT"}};
   call.done_at = time_point(784111777s);
-  EXPECT_EQ(adapter()->decode(chat, call).retry_after, 10s);
+  EXPECT_EQ(adapter()->decode(chat, call, {}).retry_after, 10s);
 }
 
 TEST(provider_decode, one_adapter_serves_many_threads) {
@@ -261,7 +261,7 @@ TEST(provider_decode, one_adapter_serves_many_threads) {
           call.response.status = 200;
           call.response.body = R"({"choices":[],"usage":{"prompt_tokens":)" + std::to_string(i) +
                                R"(,"completion_tokens":1}})";
-          errors += provider->decode(chat, call).usage.input != tokens(i);
+          errors += provider->decode(chat, call, {}).usage.input != tokens(i);
         }
       });
     }

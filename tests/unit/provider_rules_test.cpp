@@ -169,13 +169,13 @@ TEST(provider_transport_errors, verdicts) {
     call_result call;
     call.error = c.error;
     call.written = c.written;
-    const outcome bare = provider->decode("/v1/chat/completions", call);
+    const outcome bare = provider->decode("/v1/chat/completions", call, {});
     EXPECT_EQ(verdict(bare), c.verdict) << c.code << c.written;
     EXPECT_EQ(bare.error_code, c.code);
     EXPECT_FALSE(bare.error_message.empty());
     EXPECT_EQ(bare.status, 0);
     call.detail = "peer said\nno";
-    EXPECT_EQ(provider->decode("/v1/chat/completions", call).error_message, "peer said no");
+    EXPECT_EQ(provider->decode("/v1/chat/completions", call, {}).error_message, "peer said no");
   }
 }
 

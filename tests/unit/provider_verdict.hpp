@@ -46,7 +46,7 @@ inline outcome decode_reply(provider_kind kind, int status, std::string body,
   call.response.body = std::move(body);
   if (!should_retry.empty())
     call.response.headers.emplace_back("x-should-retry", std::string(should_retry));
-  return make_provider(pool)->decode(url, call);
+  return make_provider(pool)->decode(url, call, {});
 }
 
 }  // namespace spillway

@@ -15,13 +15,18 @@ constexpr std::size_t key_bytes_max = 16u << 10;
 
 class no_credentials final : public authenticator {
  public:
-  void authenticate(http_request&) const override {}
+  [[nodiscard]] result<credential_use> authenticate(http_request&) const override {
+    return credential_use{};
+  }
 };
 
 class static_header final : public authenticator {
  public:
   explicit static_header(std::string line) : line_(std::move(line)) {}
-  void authenticate(http_request& request) const override { request.headers += line_; }
+  [[nodiscard]] result<credential_use> authenticate(http_request& request) const override {
+    request.headers += line_;
+    return credential_use{};
+  }
 
  private:
   std::string line_;  // "Name: value\r\n"
@@ -71,7 +76,8 @@ result<std::string> read_secret(const secret_ref& ref) {
 }  // namespace
 
 result<std::unique_ptr<authenticator>> make_authenticator(const pool_config& pool) {
-  if (!pool.api_key) return std::unique_ptr<authenticator>(std::make_unique<no_credentials>());
+  const auto* key = std::get_if<api_key_auth>(&pool.auth);
+  if (key == nullptr) return std::unique_ptr<authenticator>(std::make_unique<no_credentials>());
 
   const std::string context = "pool " + pool.name;
   const auto url = parse_endpoint(pool.endpoint);
@@ -80,11 +86,13 @@ result<std::unique_ptr<authenticator>> make_authenticator(const pool_config& poo
     return failure{failure_kind::usage, context + ": a key is not sent over plain HTTP to " +
                                             url->host +
                                             ": use an https:// endpoint, or remove auth.api_key"};
-  auto secret = read_secret(*pool.api_key);
+  auto secret = read_secret(key->key);
   if (!secret) return secret.error().within(context);
 
   const std::string_view name =
-      pool.provider == provider_kind::azure_openai ? "api-key: " : "Authorization: Bearer ";
+      pool.provider == provider_kind::azure_openai ? "api-key: "
+      : pool.provider == provider_kind::anthropic  ? "x-api-key: "
+                                                   : "Authorization: Bearer ";
   return std::unique_ptr<authenticator>(
       std::make_unique<static_header>(std::string(name) + *secret + "\r\n"));
 }

@@ -179,6 +179,9 @@ error_source source_of(provider_kind kind) {
     case provider_kind::openai: return from_openai;
     case provider_kind::azure_openai: return from_azure;
     case provider_kind::openai_compatible: return from_compatible;
+    case provider_kind::bedrock: return from_bedrock;
+    case provider_kind::vertex: return from_vertex;
+    case provider_kind::anthropic: return from_anthropic;
   }
   return from_compatible;
 }

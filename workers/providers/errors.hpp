@@ -36,7 +36,10 @@ enum error_source : unsigned {
   from_openai = 1u << 0,
   from_azure = 1u << 1,
   from_compatible = 1u << 2,
-  from_any = from_openai | from_azure | from_compatible,
+  from_bedrock = 1u << 3,
+  from_vertex = 1u << 4,
+  from_anthropic = 1u << 5,
+  from_any = from_openai | from_azure | from_compatible | from_bedrock | from_vertex | from_anthropic,
 };
 
 [[nodiscard]] error_source source_of(provider_kind);

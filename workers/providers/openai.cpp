@@ -26,7 +26,12 @@ class openai_provider : public provider {
 
   [[nodiscard]] http_request encode(const prompt_view& prompt,
                                     const lane_config& lane) const override;
-  [[nodiscard]] outcome decode(std::string_view url, const call_result& call) const override;
+  [[nodiscard]] outcome decode(std::string_view url, const call_result& call,
+                               const lane_config& lane) const override;
+  [[nodiscard]] bool serves(endpoint_kind, const lane_config&) const override { return true; }
+  [[nodiscard]] prompt_features unmappable(endpoint_kind, const lane_config&) const override {
+    return {};
+  }
 
   /// OpenAI charges whichever is larger, at arrival.
   [[nodiscard]] tokens rate_charge(const token_charge_input& in) const override {
@@ -79,7 +84,8 @@ http_request openai_provider::encode(const prompt_view& prompt, const lane_confi
   return out;
 }
 
-outcome openai_provider::decode(std::string_view url, const call_result& call) const {
+outcome openai_provider::decode(std::string_view url, const call_result& call,
+                                const lane_config&) const {
   outcome out;
   if (call.error != transport_error::none) {
     apply_transport_error(call, out);
@@ -136,9 +142,16 @@ std::unique_ptr<provider> make_provider(const pool_config& pool) {
     case provider_kind::azure_openai: return std::make_unique<azure_openai_provider>(pool);
     case provider_kind::openai_compatible:
       return std::make_unique<openai_compatible_provider>(pool);
+    case provider_kind::bedrock:
+    case provider_kind::vertex:
+    case provider_kind::anthropic: break;
   }
   ensure(false, "a provider kind without an adapter");
   return nullptr;
 }
+
+prompt_features features_of(const prompt_view&) { return {}; }
+
+std::vector<std::string> parameters_of(const prompt_view&, prompt_features) { return {}; }
 
 }  // namespace spillway

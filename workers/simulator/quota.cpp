@@ -27,6 +27,9 @@ std::int64_t charge_of(provider_kind provider, std::int64_t input, std::int64_t 
   switch (provider) {
     case provider_kind::openai: return std::max(input, max_output);
     case provider_kind::azure_openai: return input + max_output;
+    case provider_kind::bedrock:
+    case provider_kind::vertex:
+    case provider_kind::anthropic:
     case provider_kind::openai_compatible: return input + output;
   }
   return input + output;

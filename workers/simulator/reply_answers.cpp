@@ -36,6 +36,9 @@ void append_chat_choice(const reply_context& c, const call_facts& call, const an
       append(out, R"(","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":")", reason,
              R"(","content_filter_results":)", azure_filters, "}");
       break;
+    case provider_kind::bedrock:
+    case provider_kind::vertex:
+    case provider_kind::anthropic:
     case provider_kind::openai_compatible:
       append(out, R"(","refusal":null,"annotations":null,"audio":null,"function_call":null,)",
              R"("tool_calls":[],"reasoning_content":null},"logprobs":null,"finish_reason":")",
@@ -80,6 +83,9 @@ void append_chat(const reply_context& c, const call_facts& call, const answer_si
       append(out, R"(,"system_fingerprint":"fp_5111a7ed00","prompt_filter_results":)",
              R"([{"prompt_index":0,"content_filter_results":)", azure_filters, "}]}");
       break;
+    case provider_kind::bedrock:
+    case provider_kind::vertex:
+    case provider_kind::anthropic:
     case provider_kind::openai_compatible:
       out += R"(,"service_tier":null,"system_fingerprint":null,"prompt_logprobs":null,)"
              R"("prompt_token_ids":null,"kv_transfer_params":null})";

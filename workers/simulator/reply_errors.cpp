@@ -58,6 +58,9 @@ usual_error usual(provider_kind provider, int status) {
   switch (provider) {
     case provider_kind::openai: return find(openai_errors);
     case provider_kind::azure_openai: return find(azure_errors);
+    case provider_kind::bedrock:
+    case provider_kind::vertex:
+    case provider_kind::anthropic:
     case provider_kind::openai_compatible: return find(compatible_errors);
   }
   return find(openai_errors);
@@ -98,6 +101,9 @@ void append_error_body(provider_kind provider, const error_reply& e, std::string
       append_json_string(message, out);
       out += "}}";
       return;
+    case provider_kind::bedrock:
+    case provider_kind::vertex:
+    case provider_kind::anthropic:
     case provider_kind::openai_compatible:
       if (e.status == 401 && !own) {
         out += R"({"error":"Unauthorized"})";
@@ -196,6 +202,9 @@ void append_refusal(const reply_context& c, const call_facts& call, const grant&
       e.code = "429";
       e.message = azure_refusal(call, g);
       break;
+    case provider_kind::bedrock:
+    case provider_kind::vertex:
+    case provider_kind::anthropic:
     case provider_kind::openai_compatible:
       if (g.refused_by == limit_kind::concurrency) e.message = "Too many concurrent requests.";
       if (g.refused_by == limit_kind::request_too_large) {
@@ -256,6 +265,9 @@ error_reply unknown_path_error(provider_kind provider, std::string_view method,
       e.code = "404";
       e.message = "Resource not found";
       break;
+    case provider_kind::bedrock:
+    case provider_kind::vertex:
+    case provider_kind::anthropic:
     case provider_kind::openai_compatible: e.message = "Not Found"; break;
   }
   return e;

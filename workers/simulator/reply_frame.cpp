@@ -48,6 +48,9 @@ void append_ids(const reply_context& c, std::string& out) {
       append_uuid(c.call, out);
       out += "\r\nx-ms-region: Simulated\r\nazureml-model-session: simulated\r\n";
       break;
+    case provider_kind::bedrock:
+    case provider_kind::vertex:
+    case provider_kind::anthropic:
     case provider_kind::openai_compatible: out += "server: uvicorn\r\n"; break;
   }
 }

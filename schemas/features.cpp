@@ -1,0 +1,44 @@
+#include "schemas/features.hpp"
+
+namespace spillway {
+
+std::string_view name_of(prompt_feature feature) {
+  switch (feature) {
+    case prompt_feature::tools: return "tools";
+    case prompt_feature::tool_choice: return "tool_choice";
+    case prompt_feature::parallel_tool_calls: return "parallel_tool_calls";
+    case prompt_feature::image_data: return "image_data";
+    case prompt_feature::image_url: return "image_url";
+    case prompt_feature::audio: return "audio";
+    case prompt_feature::file_input: return "file_input";
+    case prompt_feature::json_object: return "json_object";
+    case prompt_feature::json_schema: return "json_schema";
+    case prompt_feature::seed: return "seed";
+    case prompt_feature::choices: return "n";
+    case prompt_feature::stop: return "stop";
+    case prompt_feature::temperature: return "temperature";
+    case prompt_feature::temperature_above_1: return "temperature_above_1";
+    case prompt_feature::top_p: return "top_p";
+    case prompt_feature::penalties: return "penalties";
+    case prompt_feature::logprobs: return "logprobs";
+    case prompt_feature::logit_bias: return "logit_bias";
+    case prompt_feature::reasoning_effort: return "reasoning_effort";
+    case prompt_feature::embedding_tokens: return "embedding_tokens";
+    case prompt_feature::embedding_many: return "embedding_many";
+    case prompt_feature::dimensions: return "dimensions";
+    case prompt_feature::base64_vectors: return "base64_vectors";
+    case prompt_feature::service_tier: return "service_tier";
+    case prompt_feature::unknown_parameter: return "unknown_parameter";
+    case prompt_feature::count: break;
+  }
+  return "unknown";
+}
+
+std::vector<std::string_view> names_of(prompt_features features) {
+  std::vector<std::string_view> names;
+  for (unsigned i = 0; i < static_cast<unsigned>(prompt_feature::count); ++i)
+    if (const auto f = static_cast<prompt_feature>(i); features.has(f)) names.push_back(name_of(f));
+  return names;
+}
+
+}  // namespace spillway

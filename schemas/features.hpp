@@ -1,0 +1,91 @@
+// What a prompt asks of a lane beyond plain text in and out, so that it reaches only lanes that can
+// give it.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace spillway {
+
+/// Bit numbers; part of no stored format.
+enum class prompt_feature : std::uint8_t {
+  tools,
+  tool_choice,          ///< "required", or a named tool
+  parallel_tool_calls,  ///< set to false
+  image_data,           ///< as a data URL
+  image_url,            ///< remote: never fetched by us
+  audio,                ///< input or output
+  file_input,
+  json_object,
+  json_schema,
+  seed,
+  choices,  ///< n above 1
+  stop,
+  temperature,
+  temperature_above_1,
+  top_p,
+  penalties,  ///< presence or frequency, not 0
+  logprobs,
+  logit_bias,
+  reasoning_effort,
+  embedding_tokens,  ///< input as token ids
+  embedding_many,    ///< several inputs in one prompt
+  dimensions,
+  base64_vectors,
+  service_tier,
+  unknown_parameter,  ///< a body key this version does not know
+  count,
+};
+
+/// A set of them.
+class prompt_features {
+ public:
+  constexpr prompt_features() = default;
+  constexpr prompt_features(prompt_feature f)  // NOLINT(google-explicit-constructor)
+      : bits_(std::uint32_t{1} << static_cast<unsigned>(f)) {}
+
+  [[nodiscard]] constexpr bool empty() const { return bits_ == 0; }
+  [[nodiscard]] constexpr bool has(prompt_feature f) const {
+    return (bits_ & prompt_features(f).bits_) != 0;
+  }
+  [[nodiscard]] constexpr std::uint32_t bits() const { return bits_; }
+  [[nodiscard]] constexpr prompt_features without(prompt_features other) const {
+    return from_bits(bits_ & ~other.bits_);
+  }
+  friend constexpr prompt_features operator|(prompt_features a, prompt_features b) {
+    return from_bits(a.bits_ | b.bits_);
+  }
+  friend constexpr prompt_features operator&(prompt_features a, prompt_features b) {
+    return from_bits(a.bits_ & b.bits_);
+  }
+  constexpr prompt_features& operator|=(prompt_features other) { return *this = *this | other; }
+  friend constexpr bool operator==(prompt_features, prompt_features) = default;
+
+ private:
+  static constexpr prompt_features from_bits(std::uint32_t bits) {
+    prompt_features made;
+    made.bits_ = bits;
+    return made;
+  }
+  std::uint32_t bits_ = 0;
+};
+
+constexpr prompt_features operator|(prompt_feature a, prompt_feature b) {
+  return prompt_features(a) | prompt_features(b);
+}
+
+/// Those that may be left out of a request where the job's policy says so: they change how an
+/// answer is made, not what is asked.
+inline constexpr prompt_features droppable_features =
+    prompt_feature::parallel_tool_calls | prompt_feature::seed | prompt_feature::stop |
+    prompt_feature::temperature | prompt_feature::temperature_above_1 | prompt_feature::top_p |
+    prompt_feature::penalties | prompt_feature::logprobs | prompt_feature::logit_bias |
+    prompt_feature::reasoning_effort | prompt_feature::service_tier |
+    prompt_feature::unknown_parameter;
+
+/// "tools", "image_url", …, in the order of the enumeration.
+[[nodiscard]] std::string_view name_of(prompt_feature);
+[[nodiscard]] std::vector<std::string_view> names_of(prompt_features);
+
+}  // namespace spillway
