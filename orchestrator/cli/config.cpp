@@ -43,23 +43,6 @@ std::optional<std::vector<std::string>> read_residency(yaml_map& map) {
 
 // ---- pools ----
 
-void read_auth(yaml_map& map, pool_config& pool, bool provider_known) {
-  auto auth = map.map("auth");
-  if (auth) {
-    bool other_form = false;
-    for (const char* form : {"bearer", "entra", "aws", "google"}) {
-      auth->unsupported(form, "use api_key");
-      other_form = other_form || auth->has(form);
-    }
-    const auto required = other_form ? need::optional : need::required;
-    if (auto key = read_secret(*auth, "api_key", required)) pool.auth = api_key_auth{*std::move(key)};
-  }
-  if (!map.has("auth") && provider_known && pool.provider != provider_kind::openai_compatible) {
-    map.problem("auth", std::string("missing; provider ") + name_of(pool.provider) +
-                            " needs auth: { api_key: env:NAME }");
-  }
-}
-
 void read_endpoint(yaml_map& map, pool_config& pool, bool provider_known) {
   const bool has_default = !provider_known || pool.provider == provider_kind::openai;
   pool.endpoint = map.string("endpoint", has_default ? need::optional : need::required)
@@ -152,7 +135,7 @@ pool_config read_pool(yaml_map& map, bool budget) {
                                 {"bedrock", "vertex", "anthropic"}, need::required);
   pool.provider = provider.value_or(provider_kind::openai_compatible);
   read_endpoint(map, pool, provider.has_value());
-  read_auth(map, pool, provider.has_value());
+  pool.auth = read_auth(map, pool.provider, provider.has_value());
   if (auto tls = map.map("tls")) pool.ca_file = tls->string("ca_file", need::required).value_or("");
   pool.region = map.string("region").value_or("");
   const auto residency = read_residency(map).value_or(std::vector<std::string>{});

@@ -52,7 +52,7 @@ PROBLEMS = [
         ["api_key", "env:NAME", "file:PATH"],
     ),
     ("    auth: { api_key: env:SIM_KEY }\n", "", "2: ", ["auth", "missing"]),
-    ("api_key:", "bearer:", "5: ", ["bearer"]),
+    ("api_key:", "aws:", "5: ", ["aws"]),
     ("    lanes:\n", "    lines:\n", "6: ", ["lines"]),
     ("- model: gpt-5.4-mini", "- modell: gpt-5.4-mini", "7: ", ["modell"]),
     ("rpm: 600", "rpm: many", "8: ", ["rpm", "many"]),

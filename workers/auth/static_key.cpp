@@ -76,8 +76,8 @@ result<std::string> read_secret(const secret_ref& ref) {
 }  // namespace
 
 result<std::unique_ptr<authenticator>> make_authenticator(const pool_config& pool) {
-  const auto* key = std::get_if<api_key_auth>(&pool.auth);
-  if (key == nullptr) return std::unique_ptr<authenticator>(std::make_unique<no_credentials>());
+  if (std::holds_alternative<std::monostate>(pool.auth))
+    return std::unique_ptr<authenticator>(std::make_unique<no_credentials>());
 
   const std::string context = "pool " + pool.name;
   const auto url = parse_endpoint(pool.endpoint);
@@ -85,14 +85,19 @@ result<std::unique_ptr<authenticator>> make_authenticator(const pool_config& poo
   if (!url->tls && !url->is_loopback())
     return failure{failure_kind::usage, context + ": a key is not sent over plain HTTP to " +
                                             url->host +
-                                            ": use an https:// endpoint, or remove auth.api_key"};
-  auto secret = read_secret(key->key);
+                                            ": use an https:// endpoint, or remove auth"};
+  const auto* key = std::get_if<api_key_auth>(&pool.auth);
+  const auto* bearer = std::get_if<bearer_auth>(&pool.auth);
+  if (key == nullptr && bearer == nullptr)
+    return failure{failure_kind::usage, context + ": this form of auth is not supported yet"};
+  auto secret = read_secret(key ? key->key : bearer->token);
   if (!secret) return secret.error().within(context);
 
-  const std::string_view name =
-      pool.provider == provider_kind::azure_openai ? "api-key: "
-      : pool.provider == provider_kind::anthropic  ? "x-api-key: "
-                                                   : "Authorization: Bearer ";
+  const std::string_view name = bearer != nullptr ? "Authorization: Bearer "
+                                : pool.provider == provider_kind::azure_openai ? "api-key: "
+                                : pool.provider == provider_kind::anthropic
+                                    ? "x-api-key: "
+                                    : "Authorization: Bearer ";
   return std::unique_ptr<authenticator>(
       std::make_unique<static_header>(std::string(name) + *secret + "\r\n"));
 }
