@@ -29,6 +29,7 @@ std::string_view name_of(prompt_feature feature) {
     case prompt_feature::base64_vectors: return "base64_vectors";
     case prompt_feature::service_tier: return "service_tier";
     case prompt_feature::unknown_parameter: return "unknown_parameter";
+    case prompt_feature::unknown_content: return "unknown_content";
     case prompt_feature::count: break;
   }
   return "unknown";

@@ -34,7 +34,9 @@ enum class prompt_feature : std::uint8_t {
   dimensions,
   base64_vectors,
   service_tier,
-  unknown_parameter,  ///< a body key this version does not know
+  unknown_parameter,  ///< a key this version does not know, in the body or inside a message
+  unknown_content,    ///< a message, part or tool this version can't read: only for lanes that pass
+                      ///< bodies on as they are
   count,
 };
 

@@ -73,7 +73,8 @@ TEST(provider_error_rules, every_row_can_be_reached) {
   // A row is dead when a report made to its own measure is taken by an earlier one.
   for (const auto& rule : error_rules()) {
     bool reached = false;
-    for (const error_source source : {from_openai, from_azure, from_compatible}) {
+    for (const error_source source : {from_openai, from_azure, from_compatible, from_bedrock,
+                                      from_vertex, from_anthropic}) {
       for (int status = std::max(rule.status_min, 100); status <= std::min(rule.status_max, 999);
            ++status) {
         error_report report;
@@ -122,7 +123,7 @@ TEST(provider_should_retry, header_does_not_bring_back_what_cannot_succeed) {
   const char* large =
       R"({"error":{"message":"Request too large: Limit 10, Requested 11","code":"rate_limit_exceeded"}})";
   EXPECT_EQ(verdict(decode_reply(openai, 429, large, "true")), "S");
-  EXPECT_EQ(verdict(decode_reply(openai, 401, "", "true")), "L auth");
+  EXPECT_EQ(verdict(decode_reply(openai, 401, "", "true")), "Ls auth");
   const char* broke = R"({"error":{"message":"m","code":"insufficient_quota"}})";
   EXPECT_EQ(verdict(decode_reply(openai, 429, broke, "true")), "L billing");
   EXPECT_EQ(verdict(decode_reply(openai, 429, broke, "false")), "L billing");

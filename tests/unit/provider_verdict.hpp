@@ -9,7 +9,7 @@
 namespace spillway {
 
 /// The verdict in letters: A answered, R retry, S spill, D rejected, L lane down; then q quota
-/// signal, h unhealthy, c counts as attempt, d in doubt, v halve rate; then the
+/// signal, h unhealthy, c counts as attempt, d in doubt, v halve rate, s stale credentials; then the
 /// cause of a stopped lane.
 inline std::string verdict(const outcome& o) {
   std::string out;
@@ -25,6 +25,7 @@ inline std::string verdict(const outcome& o) {
   if (o.counts_attempt) out += 'c';
   if (o.in_doubt) out += 'd';
   if (o.halve_rate) out += 'v';
+  if (o.stale_credentials) out += 's';
   switch (o.down) {
     case down_cause::none: break;
     case down_cause::auth: out += " auth"; break;

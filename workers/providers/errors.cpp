@@ -1,21 +1,18 @@
 #include "workers/providers/errors.hpp"
 
+#include "workers/providers/error_words.hpp"
 #include "workers/providers/text.hpp"
 
 #include <algorithm>
 #include <cctype>
 #include <optional>
+#include <vector>
 
 namespace spillway {
 
 namespace {
 
-// The table's own words, so that a row fits a line.
-constexpr unsigned R = act_retry, S = act_spill, Q = act_quota, D = act_reject, H = act_unhealthy,
-                   A = act_stop_auth, B = act_stop_billing, C = act_stop_model;
-constexpr unsigned counts = trait_counts, doubt = trait_in_doubt, halve = trait_halve_rate,
-                   firm = trait_firm, over_limit = trait_over_limit;
-constexpr unsigned any = from_any, azure = from_azure, local = from_compatible;
+using namespace error_words;
 
 constexpr error_rule table[] = {
     // Money. The code decides, not the type: OpenAI files several codes under one type.
@@ -72,7 +69,7 @@ constexpr error_rule table[] = {
 
     // Credentials, permission, region; a redirect is a gateway's log-in page.
     {any, 300, 399, "", "", "", A | S, firm},
-    {any, 401, 401, "", "", "", A | S, firm},
+    {any, 401, 401, "", "", "", A | S, firm | stale},
     {any, 403, 403, "", "", "", A | S, firm},
     {any, 407, 407, "", "", "", A | S, firm},
     {any, 404, 404, "", "", "", S | D, 0},
@@ -186,13 +183,24 @@ error_source source_of(provider_kind kind) {
   return from_compatible;
 }
 
-std::span<const error_rule> error_rules() { return table; }
+std::span<const error_rule> error_rules() {
+  static const std::vector<error_rule> all = [] {
+    std::vector<error_rule> joined;
+    const std::span<const error_rule> common = table;
+    for (const auto part :
+         {aws_error_rules(), google_error_rules(), anthropic_error_rules(), common})
+      joined.insert(joined.end(), part.begin(), part.end());
+    return joined;
+  }();
+  return all;
+}
 
 const error_rule& rule_for(error_source source, const error_report& report) {
-  const auto found = std::find_if(std::begin(table), std::end(table), [&](const error_rule& rule) {
+  const auto rules = error_rules();
+  const auto found = std::find_if(rules.begin(), rules.end(), [&](const error_rule& rule) {
     return matches(rule, source, report);
   });
-  return found == std::end(table) ? *std::prev(std::end(table)) : *found;
+  return found == rules.end() ? rules.back() : *found;
 }
 
 bool requests_more_than_limit(std::string_view message) {
@@ -211,6 +219,7 @@ void apply_rule(const error_rule& rule, const error_report& report, std::string_
   out.counts_attempt = (traits & trait_counts) != 0;
   out.in_doubt = (traits & trait_in_doubt) != 0;
   out.halve_rate = (traits & trait_halve_rate) != 0;
+  out.stale_credentials = (traits & trait_stale) != 0;
   out.down = down_cause::none;
   if (actions & act_stop_auth)
     out.down = down_cause::auth;

@@ -29,6 +29,7 @@ enum error_trait : unsigned {
   trait_halve_rate = 1u << 2,  ///< the provider asks for a slower ramp
   trait_firm = 1u << 3,        ///< `x-should-retry: true` does not change it
   trait_over_limit = 1u << 4,  ///< matches only a request larger than the whole limit
+  trait_stale = 1u << 5,       ///< a newer credential may do
 };
 
 /// Providers a rule is for, as a set.
@@ -39,7 +40,8 @@ enum error_source : unsigned {
   from_bedrock = 1u << 3,
   from_vertex = 1u << 4,
   from_anthropic = 1u << 5,
-  from_any = from_openai | from_azure | from_compatible | from_bedrock | from_vertex | from_anthropic,
+  from_any =
+      from_openai | from_azure | from_compatible | from_bedrock | from_vertex | from_anthropic,
 };
 
 [[nodiscard]] error_source source_of(provider_kind);
@@ -60,7 +62,11 @@ struct error_report {
   std::string code, type, inner_code, message;
 };
 
+/// All rows: those of single clouds, then those for several.
 [[nodiscard]] std::span<const error_rule> error_rules();
+[[nodiscard]] std::span<const error_rule> aws_error_rules();
+[[nodiscard]] std::span<const error_rule> google_error_rules();
+[[nodiscard]] std::span<const error_rule> anthropic_error_rules();
 
 /// The first rule that matches. There always is one: the last rule matches everything.
 [[nodiscard]] const error_rule& rule_for(error_source, const error_report&);

@@ -1,8 +1,7 @@
 #include "workers/providers/openai_body.hpp"
 
+#include "workers/providers/json_reader.hpp"
 #include "workers/providers/text.hpp"
-
-#include <simdjson.h>
 
 #include <algorithm>
 
@@ -13,76 +12,6 @@ namespace {
 using simdjson::dom::array;
 using simdjson::dom::element;
 using simdjson::dom::object;
-
-constexpr std::size_t parser_bytes_min = 64u << 10;
-constexpr std::size_t parser_bytes_kept_max = 4u << 20;
-
-/// One parser a thread; it holds the strings of the last document it read.
-simdjson::dom::parser& thread_parser() {
-  thread_local simdjson::dom::parser parser;
-  // One huge answer must not pin a huge tape for the rest of the run.
-  if (parser.capacity() > parser_bytes_kept_max) parser = simdjson::dom::parser();
-  if (parser.capacity() == 0)
-    ensure(parser.allocate(parser_bytes_min) == simdjson::SUCCESS, "memory for a JSON parser");
-  return parser;
-}
-
-std::string padded_copy(std::string_view text) {
-  std::string copy;
-  copy.reserve(text.size() + simdjson::SIMDJSON_PADDING);  // the parser then reads it in place
-  copy.assign(text);
-  return copy;
-}
-
-/// Raw line ends in valid JSON are white space between tokens: without them there is one line.
-std::string as_one_line(std::string json) {
-  // Two searches for one byte each run at memory speed; find_first_of does not.
-  const bool single = json.find('\n') == std::string::npos && json.find('\r') == std::string::npos;
-  if (single) return json;
-  std::string line(json.size() + simdjson::SIMDJSON_PADDING, '\0');
-  std::size_t length = 0;
-  if (simdjson::minify(json.data(), json.size(), line.data(), length)) return {};
-  line.resize(length);
-  line.shrink_to_fit();
-  return line;
-}
-
-struct parsed {
-  std::string text;  ///< what was parsed; `root` is valid until the thread's next parse
-  element root;
-  bool ok = false;
-};
-
-/// Full validation, UTF-8 included. Broken characters are repaired rather than refused: the answer
-/// has been paid for, and a model's cut-off last character must not cost it a second time.
-parsed parse_json(std::string_view body) {
-  parsed out;
-  out.text = padded_copy(trimmed(body));
-  auto& parser = thread_parser();
-  auto error = parser.parse(out.text).get(out.root);
-  if (error == simdjson::UTF8_ERROR) {
-    out.text = padded_copy(valid_utf8(out.text));
-    error = parser.parse(out.text).get(out.root);
-  }
-  if (error == simdjson::STRING_ERROR) {
-    out.text = padded_copy(pair_surrogates(out.text));
-    error = parser.parse(out.text).get(out.root);
-  }
-  out.ok = error == simdjson::SUCCESS;
-  return out;
-}
-
-std::optional<std::int64_t> count_at(const object& in, std::string_view key) {
-  std::int64_t value = 0;
-  if (in.at_key(key).get_int64().get(value) || value < 0) return std::nullopt;
-  return value;
-}
-
-std::string_view text_at(const object& in, std::string_view key) {
-  std::string_view value;
-  if (in.at_key(key).get_string().get(value)) return {};
-  return value;
-}
 
 token_usage read_usage(const object& root) {
   object usage;
@@ -236,7 +165,7 @@ std::optional<error_report> failure_in_embeddings(const object& root) {
 
 answer_body read_answer(std::string_view url, std::string_view body) {
   answer_body out;
-  parsed json = parse_json(body);
+  parsed_json json = parse_json(body);
   object root;
   if (!json.ok || json.root.get_object().get(root)) {
     const char* what = json.ok             ? "the answer is not a JSON object"
@@ -258,7 +187,7 @@ answer_body read_answer(std::string_view url, std::string_view body) {
 
 error_body read_error(int status, std::string_view body) {
   error_body out;
-  parsed json = parse_json(body);
+  parsed_json json = parse_json(body);
   if (json.ok) {
     element root = json.root;
     array list;

@@ -1,0 +1,8 @@
+// What Anthropic's own errors call for.
+#include "workers/providers/error_words.hpp"
+
+namespace spillway {
+
+std::span<const error_rule> anthropic_error_rules() { return {}; }
+
+}  // namespace spillway
