@@ -25,17 +25,74 @@ pool_spec pool_with(quota_spec quota, provider_kind provider = provider_kind::op
 }
 
 TEST(simulator_quota, each_provider_charges_by_its_own_rule) {
-  EXPECT_EQ(charge_of(provider_kind::openai, 30, 100, 40), 100);
-  EXPECT_EQ(charge_of(provider_kind::openai, 300, 100, 40), 300);
-  EXPECT_EQ(charge_of(provider_kind::azure_openai, 30, 100, 40), 130);
-  EXPECT_EQ(charge_of(provider_kind::openai_compatible, 30, 100, 40), 70);
+  call_facts call;
+  call.model = "m";
+  const auto charge = [&call](provider_kind provider, std::int64_t input, std::int64_t allowed) {
+    call.max_output = allowed;
+    answer_size size;
+    size.input = input;
+    size.output = 40;
+    return charge_of(pool_with({}, provider), call, size);
+  };
+  EXPECT_EQ(charge(provider_kind::openai, 30, 100).total, 100);
+  EXPECT_EQ(charge(provider_kind::openai, 300, 100).total, 300);
+  EXPECT_EQ(charge(provider_kind::azure_openai, 30, 100).total, 130);
+  EXPECT_EQ(charge(provider_kind::openai_compatible, 30, 100).total, 70);
+  EXPECT_EQ(charge(provider_kind::vertex, 30, 100).total, 70);
+  EXPECT_EQ(charge(provider_kind::bedrock, 30, 100).total, 130);
+  EXPECT_EQ(charge(provider_kind::bedrock, 30, 0).total, 30 + 4096) << "the model's maximum";
+  EXPECT_EQ(charge(provider_kind::anthropic, 30, 100).input, 30);
+  EXPECT_EQ(charge(provider_kind::anthropic, 30, 100).output, 100);
+}
+
+TEST(simulator_quota, what_was_reserved_is_settled_by_use) {
+  call_facts call;
+  answer_size size;
+  size.input = 100;
+  size.cached = 40;
+  size.output = 10;
+  const auto settled = [&](provider_kind provider, std::string_view model) {
+    call.model = model;
+    return settled_charge(pool_with({}, provider), call, size);
+  };
+  EXPECT_EQ(settled(provider_kind::bedrock, "openai.gpt-oss-120b-1:0").total, 60 + 10);
+  EXPECT_EQ(settled(provider_kind::bedrock, "us.anthropic.claude-x").total, 60 + 5 * 10);
+  EXPECT_EQ(settled(provider_kind::anthropic, "claude-x").input, 60);
+  call.max_output = 50;
+  EXPECT_EQ(settled(provider_kind::azure_openai, "m").total, 150) << "nothing is given back";
+
+  quota_book book(pool_with({.rpm = {}, .tpm = 1000, .concurrency = {}, .burst = {}}), start);
+  ASSERT_EQ(book.arrive(start, 1, {900, 0, 0}).refused_by, limit_kind::none);
+  EXPECT_EQ(book.arrive(start, 1, {200, 0, 0}).refused_by, limit_kind::tokens);
+  book.give_back({800, 0, 0});
+  EXPECT_EQ(book.arrive(start, 1, {200, 0, 0}).refused_by, limit_kind::none);
+}
+
+TEST(simulator_quota, input_and_output_are_limited_apart_and_days_too) {
+  quota_spec spec;
+  spec.input_tpm = 100;
+  spec.output_tpm = 50;
+  quota_book book(pool_with(spec), start);
+  ASSERT_EQ(book.arrive(start, 1, {60, 40, 20}).refused_by, limit_kind::none);
+  EXPECT_EQ(book.arrive(start, 1, {80, 40, 40}).refused_by, limit_kind::output_tokens);
+  EXPECT_EQ(book.arrive(start, 1, {80, 70, 10}).refused_by, limit_kind::input_tokens);
+  EXPECT_EQ(book.rates().output->remaining, 30);
+
+  quota_spec daily;
+  daily.tpd = 100;
+  quota_book day(pool_with(daily), start);
+  ASSERT_EQ(day.arrive(start, 1, {100, 0, 0}).refused_by, limit_kind::none);
+  const grant refusal = day.arrive(start, 1, {1, 0, 0});
+  EXPECT_EQ(refusal.refused_by, limit_kind::tokens_per_day);
+  EXPECT_EQ((start + refusal.wait).time_since_epoch() % 24h, 0s) << "until midnight, UTC";
+  EXPECT_EQ(day.arrive(start + refusal.wait, 1, {1, 0, 0}).refused_by, limit_kind::none);
 }
 
 TEST(simulator_quota, a_minutes_requests_are_granted_at_once_and_then_one_by_one) {
   quota_book book(pool_with({.rpm = 60, .tpm = {}, .concurrency = {}, .burst = {}}), start);
   for (int i = 0; i < 60; ++i)
-    ASSERT_EQ(book.arrive(start, 1, 1).refused_by, limit_kind::none) << i;
-  const grant refusal = book.arrive(start, 1, 1);
+    ASSERT_EQ(book.arrive(start, 1, {1, 0, 0}).refused_by, limit_kind::none) << i;
+  const grant refusal = book.arrive(start, 1, {1, 0, 0});
   EXPECT_EQ(refusal.refused_by, limit_kind::requests);
   EXPECT_EQ(refusal.wait, 1s);
   EXPECT_EQ(book.rates().requests->remaining, 0);
@@ -47,7 +104,7 @@ TEST(simulator_quota, azure_grants_requests_in_slices) {
                             provider_kind::azure_openai),
                   start);
   int granted = 0;
-  while (book.arrive(start, 1, 1).refused_by == limit_kind::none) ++granted;
+  while (book.arrive(start, 1, {1, 0, 0}).refused_by == limit_kind::none) ++granted;
   EXPECT_EQ(granted, 100);
 }
 
@@ -59,66 +116,67 @@ TEST(simulator_quota, the_time_to_wait_is_honest) {
   for (std::uint64_t i = 0; i < 5000; ++i) {
     now += duration(static_cast<std::int64_t>(mix(i) % 150'000'000));
     const auto charge = static_cast<std::int64_t>(mix(i, 1) % 900 + 1);
-    const grant first = book.arrive(now, 1, charge);
+    const grant first = book.arrive(now, 1, {charge, 0, 0});
     if (first.refused_by == limit_kind::none) continue;
     ++refusals;
     ASSERT_GT(first.wait, 0s);
-    const grant early = book.arrive(now + first.wait - 1us, 1, charge);
+    const grant early = book.arrive(now + first.wait - 1us, 1, {charge, 0, 0});
     ASSERT_NE(early.refused_by, limit_kind::none) << "call " << i << " waited too long";
     now += first.wait;
-    ASSERT_EQ(book.arrive(now, 1, charge).refused_by, limit_kind::none) << "call " << i;
+    ASSERT_EQ(book.arrive(now, 1, {charge, 0, 0}).refused_by, limit_kind::none) << "call " << i;
   }
   EXPECT_GT(refusals, 500);
 }
 
 TEST(simulator_quota, a_call_above_a_minutes_tokens_never_passes) {
   quota_book book(pool_with({.rpm = {}, .tpm = 1000, .concurrency = {}, .burst = 1s}), start);
-  EXPECT_EQ(book.arrive(start, 1, 1001).refused_by, limit_kind::request_too_large);
-  EXPECT_EQ(book.arrive(start, 1, 1000).refused_by, limit_kind::none) << "granted when full";
-  EXPECT_EQ(book.arrive(start, 1, 1).refused_by, limit_kind::tokens) << "and then owed";
-  EXPECT_EQ(book.arrive(start + 59s, 1, 1).refused_by, limit_kind::tokens);
-  EXPECT_EQ(book.arrive(start + 60s, 1, 1).refused_by, limit_kind::none);
+  EXPECT_EQ(book.arrive(start, 1, {1001, 0, 0}).refused_by, limit_kind::request_too_large);
+  EXPECT_EQ(book.arrive(start, 1, {1000, 0, 0}).refused_by, limit_kind::none)
+      << "granted when full";
+  EXPECT_EQ(book.arrive(start, 1, {1, 0, 0}).refused_by, limit_kind::tokens) << "and then owed";
+  EXPECT_EQ(book.arrive(start + 59s, 1, {1, 0, 0}).refused_by, limit_kind::tokens);
+  EXPECT_EQ(book.arrive(start + 60s, 1, {1, 0, 0}).refused_by, limit_kind::none);
 }
 
 TEST(simulator_quota, concurrency_frees_when_a_call_ends) {
   quota_book book(pool_with({.rpm = {}, .tpm = {}, .concurrency = 2, .burst = {}}), start);
   book.started(start + 5s);
   book.started(start + 3s);
-  const grant refusal = book.arrive(start + 1s, 1, 1);
+  const grant refusal = book.arrive(start + 1s, 1, {1, 0, 0});
   EXPECT_EQ(refusal.refused_by, limit_kind::concurrency);
   EXPECT_EQ(refusal.wait, 2s);
   book.ended();
-  EXPECT_EQ(book.arrive(start + 3s, 1, 1).refused_by, limit_kind::none);
+  EXPECT_EQ(book.arrive(start + 3s, 1, {1, 0, 0}).refused_by, limit_kind::none);
 }
 
 TEST(simulator_quota, a_cut_quota_holds_at_once) {
   quota_book book(pool_with({.rpm = 60, .tpm = {}, .concurrency = {}, .burst = {}}), start);
   int granted = 0;
-  while (book.arrive(start, 0.5, 1).refused_by == limit_kind::none) ++granted;
+  while (book.arrive(start, 0.5, {1, 0, 0}).refused_by == limit_kind::none) ++granted;
   EXPECT_EQ(granted, 30);
   EXPECT_EQ(book.rates().requests->limit, 30);
-  EXPECT_EQ(book.arrive(start, 0.5, 1).wait, 2s);
-  EXPECT_EQ(book.arrive(start + 1s, 0, 1).refused_by, limit_kind::requests);
+  EXPECT_EQ(book.arrive(start, 0.5, {1, 0, 0}).wait, 2s);
+  EXPECT_EQ(book.arrive(start + 1s, 0, {1, 0, 0}).refused_by, limit_kind::requests);
 }
 
 TEST(simulator_quota, violations_count_arrivals_over_the_last_minute) {
   quota_book book(pool_with({.rpm = 100, .tpm = {}, .concurrency = {}, .burst = {}}), start);
-  for (int i = 0; i < 102; ++i) book.arrive(start + i * 100ms, 1, 1);
+  for (int i = 0; i < 102; ++i) book.arrive(start + i * 100ms, 1, {1, 0, 0});
   EXPECT_EQ(book.violations(), 0) << "1.01 x 100 + 1 is 102";
-  book.arrive(start + 11s, 1, 1);
+  book.arrive(start + 11s, 1, {1, 0, 0});
   EXPECT_EQ(book.violations(), 1);
-  book.arrive(start + 61s, 1, 1);
+  book.arrive(start + 61s, 1, {1, 0, 0});
   EXPECT_EQ(book.violations(), 1) << "the first ones are older than a minute";
 }
 
 TEST(simulator_quota, violations_count_tokens_of_refused_calls_too) {
   quota_book book(pool_with({.rpm = {}, .tpm = 1000, .concurrency = {}, .burst = {}}), start);
-  book.arrive(start, 1, 1000);
-  book.arrive(start, 1, 500);
+  book.arrive(start, 1, {1000, 0, 0});
+  book.arrive(start, 1, {500, 0, 0});
   EXPECT_EQ(book.violations(), 0) << "one request beyond is allowed";
-  book.arrive(start + 59s, 1, 1);
+  book.arrive(start + 59s, 1, {1, 0, 0});
   EXPECT_EQ(book.violations(), 1);
-  book.arrive(start + 61s, 1, 1);
+  book.arrive(start + 61s, 1, {1, 0, 0});
   EXPECT_EQ(book.violations(), 1);
 }
 

@@ -1,5 +1,6 @@
 #include "workers/simulator/answers.hpp"
 
+#include "orchestrator/runtime/json_string.hpp"
 #include "workers/simulator/hash.hpp"
 #include "workers/simulator/json_text.hpp"
 
@@ -53,12 +54,19 @@ answer_size size_answer(const call_facts& call, const pool_spec& pool) {
   answer_size size;
   size.input = call.input_tokens;
   size.cached = static_cast<std::int64_t>(static_cast<double>(size.input) * pool.cached_share);
-  if (call.kind == call_kind::embeddings) return size;
+  if (embeds(call.kind)) return size;
   const double share = 0.5 + unit_interval(mix(call.id ^ 0x0DD5));
-  size.output_each =
-      std::max<std::int64_t>(1, std::llround(static_cast<double>(pool.output_tokens) * share));
-  size.cut = call.max_output > 0 && size.output_each > call.max_output;
-  if (size.cut) size.output_each = call.max_output;
+  const auto fixed = static_cast<std::int64_t>(call.arguments.size() + call.json_text.size());
+  const std::int64_t text =
+      fixed > 0 ? fixed / 4 : std::llround(static_cast<double>(pool.output_tokens) * share);
+  size.reasoning = pool.reasoning_tokens;
+  size.output_each = size.reasoning + std::max<std::int64_t>(1, text);
+  const bool over = call.max_output > 0 && size.output_each > call.max_output;
+  if (over) {
+    size.output_each = call.max_output;
+    size.reasoning = std::min(size.reasoning, call.max_output - 1);
+  }
+  size.cut = over && fixed == 0;  // a call of a tool, or JSON, is never given in part
   size.output = size.output_each * call.choices;
   return size;
 }
@@ -67,6 +75,14 @@ nano_usd bill_of(const answer_size& size, const price_config& price) {
   return cost_of(tokens(size.input - size.cached), price.input) +
          cost_of(tokens(size.cached), price.cached_input.value_or(price.input)) +
          cost_of(tokens(size.output), price.output);
+}
+
+void append_saying(const call_facts& call, const answer_size& size, std::int64_t choice,
+                   std::string& out) {
+  if (call.json_text.empty()) return append_text(call, size.text_each(), choice, out);
+  std::string quoted;
+  append_json_string(call.json_text, quoted);
+  out += std::string_view(quoted).substr(1, quoted.size() - 2);
 }
 
 void append_text(const call_facts& call, std::int64_t tokens, std::int64_t choice,

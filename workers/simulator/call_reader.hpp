@@ -1,6 +1,8 @@
 // Reads from a request body what the simulator acts on: the model, how long the prompt is, how
-// long the answer may be, and which prompt it is.
+// long the answer may be, which prompt it is, and what the answer must be.
 #pragma once
+
+#include "workers/simulator/api_route.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -11,7 +13,7 @@
 
 namespace spillway::simulated {
 
-enum class call_kind : std::uint8_t { chat, responses, embeddings };
+struct embedded_text;
 
 struct call_facts {
   call_kind kind = call_kind::chat;
@@ -24,6 +26,10 @@ struct call_facts {
   std::int64_t dimensions = 0;        ///< of embeddings; 0 = it does not say
   bool base64 = false;                ///< encoding_format
   std::vector<std::uint64_t> inputs;  ///< a hash for each text to embed
+  std::vector<std::int64_t> input_sizes;  ///< and its tokens
+  std::string_view tool;                  ///< the tool that must be called; empty: none
+  std::string_view arguments;             ///< a JSON object for it
+  std::string_view json_text;  ///< the answer of a prompt that asks for JSON; empty: plain text
 };
 
 /// Why a body is refused with 400.
@@ -43,12 +49,15 @@ class call_reader {
   call_reader(const call_reader&) = delete;
   call_reader& operator=(const call_reader&) = delete;
 
-  /// The facts stay valid as long as the body and until the next call; nothing = `problem()`.
-  const call_facts* read(call_kind, std::string_view body);
+  /// `path_model`: the model where the path names it, as it stands there (percent-encoded). The
+  /// facts stay valid as long as body and path and until the next call; nothing = `problem()`.
+  const call_facts* read(call_kind, std::string_view body, std::string_view path_model = {});
   [[nodiscard]] const bad_call& problem() const { return problem_; }
 
  private:
   struct parser;
+  bool answer_wishes();
+
   std::unique_ptr<parser> parser_;
   call_facts facts_;
   bad_call problem_;

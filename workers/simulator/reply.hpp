@@ -16,6 +16,7 @@ struct reply_context {
   time_point now;
   rate_state rates;
   bool keep_alive = true;
+  wire_form form = wire_form::openai;
 };
 
 /// An error before it takes a provider's form. Empty texts: the provider's usual ones for `status`.
@@ -26,6 +27,7 @@ struct error_reply {
   std::string_view type;
   std::string_view param;
   std::optional<duration> retry_after;
+  std::string_view reason;  ///< Google: of the ErrorInfo in `details`
 };
 
 /// All append one response to `out`.
@@ -39,11 +41,11 @@ void append_plain(int status, std::string_view content_type, std::string_view bo
                   std::string& out);
 
 /// The errors that the protocol itself calls for.
-[[nodiscard]] error_reply bad_key_error(provider_kind, bool key_given);
-[[nodiscard]] error_reply missing_model_error(provider_kind, std::string_view model);
+[[nodiscard]] error_reply bad_key_error(wire_form, bool key_given);
+[[nodiscard]] error_reply missing_model_error(const reply_context&, std::string_view model);
 [[nodiscard]] error_reply bad_call_error(const bad_call&);
-[[nodiscard]] error_reply unknown_path_error(provider_kind, std::string_view method,
-                                             std::string_view path);
+[[nodiscard]] error_reply bad_path_error(wire_form, path_problem, std::string_view method,
+                                         std::string_view path);
 
 /// A Go duration as OpenAI writes it, rounded up to milliseconds: 20ms, 1s, 6m0s, 17h3m2.5s.
 void append_go_duration(duration, std::string& out);

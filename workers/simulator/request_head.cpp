@@ -30,7 +30,9 @@ head_state read_request_line(std::string_view line, request_head& head) {
   if (version != "HTTP/1.1" && version != "HTTP/1.0") return head_state::malformed;
   head.keep_alive = version == "HTTP/1.1";
   if (!head.path.starts_with('/')) return head_state::malformed;
-  head.path = head.path.substr(0, head.path.find('?'));
+  const auto mark = head.path.find('?');
+  if (mark != std::string_view::npos) head.query = head.path.substr(mark + 1);
+  head.path = head.path.substr(0, mark);
   return head_state::complete;
 }
 
@@ -54,6 +56,9 @@ head_state read_field(std::string_view line, request_head& head) {
     case 7:
       if (same_name(name, "api-key")) head.api_key = value;
       break;
+    case 9:
+      if (same_name(name, "x-api-key")) head.x_api_key = value;
+      break;
     case 10:
       if (!same_name(name, "connection")) break;
       if (same_name(value, "close")) head.keep_alive = false;
@@ -67,6 +72,7 @@ head_state read_field(std::string_view line, request_head& head) {
       break;
     case 17:
       if (same_name(name, "transfer-encoding")) return head_state::length_required;
+      if (same_name(name, "anthropic-version")) head.anthropic_version = value;
       break;
     default: break;
   }
@@ -91,6 +97,7 @@ parsed_head parse_head(std::string_view bytes) {
     return line;
   };
   parsed.state = read_request_line(next_line(), parsed.head);
+  parsed.head.fields = rest;
   while (parsed.state == head_state::complete && !rest.empty())
     parsed.state = read_field(next_line(), parsed.head);
   return parsed;

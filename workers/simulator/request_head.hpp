@@ -13,8 +13,12 @@ inline constexpr std::uint64_t body_bytes_max = 64u << 20;
 /// Views into the parsed bytes.
 struct request_head {
   std::string_view method, path;   ///< the path without its query
+  std::string_view query;          ///< what follows "?"; empty = nothing
+  std::string_view fields;         ///< all header fields, as they came
   std::string_view authorization;  ///< value of Authorization
   std::string_view api_key;        ///< value of api-key
+  std::string_view x_api_key;      ///< value of x-api-key
+  std::string_view anthropic_version;
   std::uint64_t content_length = 0;
   bool keep_alive = true;
   bool expects_continue = false;

@@ -46,6 +46,9 @@ struct latency_config {
 struct quota_spec {
   std::optional<std::int64_t> rpm, tpm, concurrency;
   std::optional<duration> burst;  ///< how much of the allowance can be saved up; see README.md
+  std::optional<std::int64_t> input_tpm = std::nullopt;   ///< where a provider counts
+  std::optional<std::int64_t> output_tpm = std::nullopt;  ///< input and output apart
+  std::optional<std::int64_t> tpd = std::nullopt;         ///< tokens a UTC day
 };
 
 struct pool_spec {
@@ -59,8 +62,15 @@ struct pool_spec {
   quota_spec quota;
   price_config price;
   std::vector<fault_config> faults;
+  std::int64_t reasoning_tokens = 0;      ///< of each answer, before its text
+  std::int64_t max_output_tokens = 4096;  ///< the model's own limit, for prompts without one
+  bool mantle = false;                    ///< Bedrock: the OpenAI-compatible host
+  std::string region;                     ///< Bedrock
+  std::string project, location;          ///< Vertex; empty: any
+  std::vector<std::string> api_versions;  ///< Azure's dated form; empty: any date
 
-  /// Path of the pool's base URL: "/NAME/v1", or "/NAME/openai/v1" for Azure.
+  /// Path of the pool's base URL: "/NAME/v1", "/NAME/openai/v1" for Azure, and "/NAME" where a
+  /// pool's endpoint names the host alone (Bedrock, Vertex).
   [[nodiscard]] std::string base_path() const;
 };
 

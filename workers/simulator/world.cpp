@@ -8,14 +8,6 @@
 namespace spillway::simulated {
 namespace {
 
-struct named_call {
-  std::string_view path;
-  call_kind kind;
-};
-constexpr named_call calls[] = {{"chat/completions", call_kind::chat},
-                                {"responses", call_kind::responses},
-                                {"embeddings", call_kind::embeddings}};
-
 bool is_key(std::string_view authorization, std::string_view key) {
   constexpr std::string_view bearer = "Bearer ";
   return authorization.starts_with(bearer) && authorization.substr(bearer.size()) == key;
@@ -23,7 +15,21 @@ bool is_key(std::string_view authorization, std::string_view key) {
 
 bool may_call(const pool_spec& pool, const request_head& head) {
   if (pool.api_key.empty() || is_key(head.authorization, pool.api_key)) return true;
-  return pool.provider == provider_kind::azure_openai && head.api_key == pool.api_key;
+  if (pool.provider == provider_kind::azure_openai) return head.api_key == pool.api_key;
+  return pool.provider == provider_kind::anthropic && head.x_api_key == pool.api_key;
+}
+
+bool shows_key(const request_head& head) {
+  return !head.authorization.empty() || !head.api_key.empty() || !head.x_api_key.empty();
+}
+
+/// Mantle serves gpt-oss below /v1 and everything else below /openai/v1.
+bool has_wrong_prefix(const pool_spec& pool, const api_route& api, std::string_view model) {
+  return pool.mantle && api.below_openai == model.starts_with("openai.gpt-oss");
+}
+
+token_charge minus(const token_charge& a, const token_charge& b) {
+  return {a.total - b.total, a.input - b.input, a.output - b.output};
 }
 
 bool serves(const pool_spec& pool, std::string_view model) {
@@ -60,9 +66,7 @@ error_reply unavailable() {
 
 struct world::route {
   std::size_t pool = verdict::no_pool;
-  std::string_view rest;          ///< below the pool's base path; empty when outside of it
-  std::optional<call_kind> call;  ///< an inference call
-  bool health = false;
+  api_route api;
 };
 
 /// What is decided about a call while the world is locked.
@@ -72,6 +76,7 @@ struct world::admission {
   grant quota;
   rate_state rates;
   duration delay{};
+  token_charge unused;
 };
 
 world::pool::pool(const pool_spec& s, std::uint64_t own_seed, time_point start)
@@ -82,53 +87,50 @@ world::world(const simulator_config& config, time_point start) : start_(start), 
     pools_.push_back(std::make_unique<pool>(spec, mix(config.seed, pools_.size()), start));
 }
 
-world::route world::find_route(std::string_view path) const {
+world::route world::find_route(const request_head& head) const {
   route r;
-  const std::string_view below = path.substr(1);
+  const std::string_view below = head.path.substr(1);
   const std::string_view name = below.substr(0, below.find('/'));
   const auto found = std::find_if(pools_.begin(), pools_.end(),
                                   [&](const auto& p) { return p->spec.name == name; });
   if (found == pools_.end()) return r;
   r.pool = static_cast<std::size_t>(found - pools_.begin());
-  std::string_view rest = below.substr(name.size());
-  r.health = rest == "/health";
-  const bool azure = (*found)->spec.provider == provider_kind::azure_openai;
-  const std::string_view prefix = azure ? "/openai/v1/" : "/v1/";
-  if (!rest.starts_with(prefix)) return r;
-  r.rest = rest.substr(prefix.size());
-  for (const auto& c : calls)
-    if (r.rest == c.path) r.call = c.kind;
+  r.api = route_of((*found)->spec, below.substr(name.size()), head.query);
   return r;
 }
 
 verdict world::arrive(time_point now, const request_head& head, std::string_view body,
                       call_reader& reader, std::string& out) {
   verdict v;
-  const route r = head.path.starts_with("/_sim/") ? route{} : find_route(head.path);
+  const route r = head.path.starts_with("/_sim/") ? route{} : find_route(head);
   if (r.pool == verdict::no_pool) {
     v = control(head, out);
   } else {
-    reply_context c{pools_[r.pool]->spec, 0, now, {}, head.keep_alive};
+    reply_context c{pools_[r.pool]->spec, 0, now, {}, head.keep_alive, r.api.form};
     if (head.method == "POST") {
       c.call = begin_call(r.pool);
-      const call_facts* facts = nullptr;
-      if (!may_call(c.pool, head))
-        v = refuse(
-            r.pool, c,
-            bad_key_error(c.pool.provider, !head.authorization.empty() || !head.api_key.empty()),
-            out);
-      else if (!r.call)
-        v = refuse(r.pool, c, unknown_path_error(c.pool.provider, head.method, head.path), out);
-      else if (facts = reader.read(*r.call, body); !facts)
-        v = refuse(r.pool, c, bad_call_error(reader.problem()), out);
-      else
-        v = serve_call(r, c, *facts, out);
+      v = serve_post(r, head, body, c, reader, out);
     } else {
       v = serve_get(r, head, c, out);
     }
   }
   v.keep_alive = head.keep_alive;
   return v;
+}
+
+verdict world::serve_post(const route& r, const request_head& head, std::string_view body,
+                          const reply_context& c, call_reader& reader, std::string& out) {
+  if (!may_call(c.pool, head))
+    return refuse(r.pool, c, bad_key_error(c.form, shows_key(head)), out);
+  if (!r.api.call || r.api.problem != path_problem::none)
+    return refuse(r.pool, c, bad_path_error(c.form, r.api.problem, head.method, head.path), out);
+  if (c.form == wire_form::anthropic && head.anthropic_version.empty())
+    return refuse(r.pool, c, bad_call_error({"anthropic-version: header is required", {}}), out);
+  const call_facts* facts = reader.read(*r.api.call, body, r.api.model);
+  if (!facts) return refuse(r.pool, c, bad_call_error(reader.problem()), out);
+  if (has_wrong_prefix(c.pool, r.api, facts->model))
+    return refuse(r.pool, c, missing_model_error(c, facts->model), out);
+  return serve_call(r, c, *facts, out);
 }
 
 verdict world::control(const request_head& head, std::string& out) const {
@@ -146,19 +148,19 @@ verdict world::control(const request_head& head, std::string& out) const {
 verdict world::serve_get(const route& r, const request_head& head, const reply_context& c,
                          std::string& out) const {
   const fault_config* down = pools_[r.pool]->faults.down(c.now - start_);
-  const bool known = head.method == "GET" && (r.health || r.rest == "models");
+  const bool known = head.method == "GET" && (r.api.health || r.api.models);
   if (!known) {
-    append_error(c, unknown_path_error(c.pool.provider, head.method, head.path), out);
+    append_error(c, bad_path_error(c.form, r.api.problem, head.method, head.path), out);
   } else if (down && down->close) {
     verdict v;
     v.what = action::close;
     return v;
   } else if (down) {
     append_error(c, unavailable(), out);
-  } else if (r.health) {
+  } else if (r.api.health) {
     append_plain(200, "application/json", "", head.keep_alive, out);
   } else if (!may_call(c.pool, head)) {
-    append_error(c, bad_key_error(c.pool.provider, !head.authorization.empty()), out);
+    append_error(c, bad_key_error(c.form, shows_key(head)), out);
   } else {
     append_models(c, out);
   }
@@ -183,9 +185,8 @@ world::admission world::admit(std::size_t index, const reply_context& c, const c
     return a;
   }
   const double factor = p.faults.quota_factor(elapsed);
-  a.quota = p.quota.arrive(
-      c.now, factor,
-      charge_of(p.spec.provider, size.input, call.max_output * call.choices, size.output));
+  const token_charge charge = charge_of(p.spec, call, size);
+  a.quota = p.quota.arrive(c.now, factor, charge);
   if (factor <= 0 && a.quota.refused_by != limit_kind::none) {
     const duration change = p.faults.next_quota_change(elapsed);
     if (change != duration::max()) a.quota.wait = change - elapsed;
@@ -210,7 +211,8 @@ world::admission world::admit(std::size_t index, const reply_context& c, const c
     ++(seen.anywhere ? total_.repeated_ids : total_.distinct_ids);
   }
   if (a.what == admission::step::down) return a;
-
+  if (!a.fault || a.fault->kind == fault_kind::reset)
+    a.unused = minus(charge, settled_charge(p.spec, call, size));
   a.delay = latency_of(p.spec.latency, p.seed, c.call);
   const bool ends = !a.fault || a.fault->kind != fault_kind::hang;
   p.quota.started(ends ? std::optional(c.now + a.delay) : std::nullopt);
@@ -223,12 +225,13 @@ verdict world::serve_call(const route& r, const reply_context& context, const ca
                           std::string& out) {
   const answer_size size = size_answer(call, context.pool);
   const admission a = admit(r.pool, context, call, size);
-  reply_context c{context.pool, context.call, context.now, a.rates, context.keep_alive};
+  reply_context c = context;
+  c.rates = a.rates;
   verdict v;
   v.pool = r.pool;
   switch (a.what) {
     case admission::step::missing_model:
-      return refuse(r.pool, c, missing_model_error(c.pool.provider, call.model), out);
+      return refuse(r.pool, c, missing_model_error(c, call.model), out);
     case admission::step::refused:
       append_refusal(c, call, a.quota, out);
       v.status = 429;
@@ -243,6 +246,7 @@ verdict world::serve_call(const route& r, const reply_context& context, const ca
   v.delay = a.delay;
   v.id = call.id;
   v.size = size;
+  v.unused = a.unused;
   if (a.fault && a.fault->kind == fault_kind::hang) {
     v.what = action::hang;
   } else if (a.fault && a.fault->kind == fault_kind::error) {
@@ -263,6 +267,7 @@ void world::finish(const verdict& v, bool delivered) {
   pool& p = *pools_[v.pool];
   if (v.counted) {
     p.quota.ended();
+    p.quota.give_back(v.unused);
     --p.counters.in_flight;
     --total_.in_flight;
   }

@@ -39,6 +39,7 @@ struct verdict {
   int status = 0;
   std::uint64_t id = 0;
   answer_size size;
+  token_charge unused;  ///< of what the quota reserved
 };
 
 class world {
@@ -67,8 +68,10 @@ class world {
   struct route;
   struct admission;
 
-  [[nodiscard]] route find_route(std::string_view path) const;
+  [[nodiscard]] route find_route(const request_head&) const;
   verdict control(const request_head&, std::string& out) const;
+  verdict serve_post(const route&, const request_head&, std::string_view body, const reply_context&,
+                     call_reader&, std::string& out);
   verdict serve_get(const route&, const request_head&, const reply_context&,
                     std::string& out) const;
   verdict serve_call(const route&, const reply_context&, const call_facts&, std::string& out);
