@@ -72,6 +72,7 @@ struct commit_group {
   std::vector<finished_prompt> finished;
   std::vector<attempt_record> attempts;  ///< intents, and sends that ended without a result
   std::vector<job_totals> totals;        ///< those this group changed, as of it
+  bool firm = false;  ///< durable only once its rows, and all before them, are
 
   [[nodiscard]] bool empty() const {
     return shards.empty() && finished.empty() && attempts.empty() && totals.empty();
@@ -153,8 +154,9 @@ class partition_log : public shard_source {
   /// Becomes the one owner and returns what is there. Called once, before anything else.
   [[nodiscard]] virtual result<recovered_log> take_over() = 0;
   /// Queues a group; groups become durable in the order of their numbers. The sink given at
-  /// construction learns of it. A log may tell so while the group's rows are still on their way:
-  /// `close` waits for them, and a prompt whose row is lost by a crash counts as in flight.
+  /// construction learns of it. A log may tell so while the group's rows are still on their way,
+  /// unless it is firm: `close` waits for them, and a prompt whose row is lost by a crash counts
+  /// as in flight.
   virtual void append(commit_seq, commit_group) = 0;
   /// Waits until everything appended is durable, and lets go of the log.
   [[nodiscard]] virtual result<void> close() = 0;

@@ -78,6 +78,7 @@ class owner {
     std::optional<hand_over_note> hand_over;
     bool opened = false, resumed = false;
     std::optional<snapshot> state;
+    std::uint64_t rows_before = 0;  ///< not before the answers below this one are produced
   };
   struct journal_mark {
     std::int64_t offset = 0;
@@ -237,6 +238,7 @@ class owner {
   std::deque<std::uint64_t> unpublished_;  ///< answers this link has not produced, in their order
   std::size_t unpublished_bytes_ = 0;
   time_point unpublished_since_{};
+  std::uint64_t firm_rows_ = 0;  ///< answers below this one are produced without waiting for more
   std::deque<std::pair<std::uint64_t, owner_command>> commands_;  ///< with the answers before them
   std::uint64_t transaction_ = 1, committed_transaction_ = 0;
   bool open_ = false, committing_ = false;

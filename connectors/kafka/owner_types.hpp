@@ -58,6 +58,7 @@ struct owner_group {
   std::vector<fleet_attempt> attempts;
   std::vector<finished_row> finished;
   std::vector<job_lane> totals;
+  bool firm = false;  ///< durable only once its rows, and all before them, are
 };
 
 /// A command that takes effect once in each partition.

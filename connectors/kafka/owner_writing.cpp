@@ -25,6 +25,7 @@ void owner::append(std::uint64_t seq, owner_group group) {
     else
       ++counters_.ignored;
   }
+  if (group.firm && !unpublished_.empty()) i.rows_before = firm_rows_ = unpublished_.back() + 1;
   if (hand_over_ == hand_over_phase::leaving) {
     late_answers();
     late_group(i);
@@ -50,7 +51,8 @@ void owner::publish_all_later() {
 
 bool owner::publish_now() const {
   if (unpublished_.empty()) return false;
-  return now_ >= unpublished_since_ + setup_.limits.publish_after ||
+  return unpublished_.front() < firm_rows_ ||
+         now_ >= unpublished_since_ + setup_.limits.publish_after ||
          unpublished_bytes_ >= setup_.limits.publish_bytes ||
          unpublished_.size() >= setup_.limits.commit_results || closing_ ||
          hand_over_ == hand_over_phase::wanted;
@@ -95,6 +97,7 @@ void owner::produce_next(std::size_t items_max) {
     return b.items.empty() || (b.items.size() < items_max && bytes < batch_bytes_max);
   };
   while (!queue_.empty() && fits()) {
+    if (!unpublished_.empty() && unpublished_.front() < queue_.front().rows_before) break;
     auto next = std::move(queue_.front());
     queue_.pop_front();
     write(next, journal, b, bytes);

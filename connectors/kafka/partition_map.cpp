@@ -195,6 +195,7 @@ finished_row partition_map::to_row(finished_prompt&& f) const {
 
 owner_group partition_map::to_group(commit_group&& group) {
   owner_group out;
+  out.firm = group.firm;
   out.attempts.reserve(group.attempts.size());
   for (const auto& a : group.attempts)  // a prompt that was settled meanwhile may be forgotten
     if (table_.knows(a.where.shard())) out.attempts.push_back(to_attempt(a));

@@ -21,6 +21,9 @@ namespace spillway {
 /// Names one time that a partition was attached: an earlier owner's calls may still be open.
 using owner_id = strong_id<struct owner_tag, std::uint32_t>;
 
+/// A prompt that was in flight when so many of its owners died is sent alone.
+inline constexpr std::uint32_t suspect_deaths = 2;
+
 /// A run of neighbouring positions of one class within a shard.
 struct index_range {
   std::uint16_t first = 0, count = 0;

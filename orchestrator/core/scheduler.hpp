@@ -105,6 +105,8 @@ struct tick_actions {
   std::vector<finish_action> finishes;
   std::vector<ended_send> ended;
   std::vector<owner_id> charged;       ///< their totals changed without any of the above
+  /// Suspects' sends ended: `suspect_recorded` once that is durable.
+  std::vector<owner_id> suspects;
   std::vector<shard_place> load;       ///< shards to read again
   stop_cause stop = stop_cause::none;  ///< nothing is in flight any more and nothing will be sent
   std::string stop_reason;
@@ -173,6 +175,10 @@ class scheduler {
   [[nodiscard]] std::int64_t open_calls(owner_id) const;
   /// The totals of these records' lanes are part of the next `take_changed_totals`.
   void note_changed(owner_id, std::span<const attempt_record>);
+
+  /// What an ended send of a suspect came to can't be lost any more: the next suspect may go. Till
+  /// then a death would be held against both.
+  void suspect_recorded() { --suspects_open_; }
 
   /// The prompt is done; an open call of its own only costs.
   void settle(const settled_send&, time_point now);
@@ -277,7 +283,8 @@ class scheduler {
 
   // scheduler_retire.cpp: what ended calls change.
   void retire(time_point now, std::vector<call_ended>&&, stripe_runner&, tick_actions&);
-  nano_usd end_call(time_point now, active_prompt&, partition_state*, const call_ended&);
+  nano_usd end_call(time_point now, active_prompt&, partition_state*, const call_ended&,
+                    tick_actions&);
   void retire_one(time_point now, stripe&, call_ended&&, nano_usd charge);
   void retire_late(time_point now, late_call&&, call_ended&&, tick_actions&);
   void collect(stripe&, tick_actions&);

@@ -10,7 +10,6 @@ namespace spillway {
 namespace {
 
 constexpr std::size_t ready_waiting_max = 256;  // retries looked at in one tick and queue
-constexpr std::uint32_t suspect_deaths = 2;
 
 /// Orders a heap: true if `a` goes after `b`.
 bool goes_later(const job_state* a, const job_state* b) {

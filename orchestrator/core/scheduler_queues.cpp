@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t loads_out_max = 16;     // shards asked for and not yet here
 constexpr std::size_t loads_looked_at = 64;   // queues looked at for loads in one tick
 constexpr std::size_t cancelled_max = 2'000;  // rows of one tick
-constexpr std::uint32_t suspect_deaths = 2, quarantine_deaths = 3;
+constexpr std::uint32_t quarantine_deaths = 3;
 
 }  // namespace
 

@@ -50,7 +50,7 @@ void scheduler::retire(time_point now, std::vector<call_ended>&& calls, stripe_r
     ensure(it != part.active.end() && it->second.open && it->second.call == ended.call,
            "an answer for a call that is not open");
     auto& active = it->second;
-    charges[i] = end_call(now, active, active.queue->home, ended);
+    charges[i] = end_call(now, active, active.queue->home, ended, actions);
     auto& cls = *active.queue->cls;
     if (ended.outcome.kind == outcome_kind::answered) {
       cls.down_since.reset();
@@ -73,7 +73,7 @@ void scheduler::retire(time_point now, std::vector<call_ended>&& calls, stripe_r
 
 /// Gives the call's permit and reservation back; returns what it is charged.
 nano_usd scheduler::end_call(time_point now, active_prompt& active, partition_state* home,
-                             const call_ended& ended) {
+                             const call_ended& ended, tick_actions& actions) {
   auto& l = *lanes_[active.lane.value()].state;
   const auto& out = ended.outcome;
   const auto latency = ended.done_at - ended.sent_at;
@@ -82,9 +82,13 @@ nano_usd scheduler::end_call(time_point now, active_prompt& active, partition_st
     for (auto& other : lanes_)
       if (other.state.get() != &l && other.state->setup().pool_index == l.setup().pool_index)
         other.state->stop(now, out.down, out.error_code);
-  if (active.deaths >= 2) --suspects_open_;
+  const bool suspect = active.deaths >= suspect_deaths;
   const auto job = jobs_.find(active.what.job);
-  if (home == nullptr || job == jobs_.end()) return charge;
+  if (home == nullptr || job == jobs_.end()) {
+    if (suspect) suspect_recorded();
+    return charge;
+  }
+  if (suspect) actions.suspects.push_back(home->owner);
   auto& books = books_of(*home, *job->second);
   tally_end(books.of(active.lane, l.setup()), now, out, charge, latency);
   tally_end(day_of(*home, active.lane), now, out, charge, latency);
@@ -148,7 +152,7 @@ void scheduler::retire_late(time_point now, late_call&& late, call_ended&& ended
                             tick_actions& actions) {
   auto& active = late.prompt;
   auto& out = ended.outcome;
-  const auto charge = end_call(now, active, late.home, ended);
+  const auto charge = end_call(now, active, late.home, ended, actions);
   const auto job = jobs_.find(active.what.job);
   if (late.home == nullptr || job == jobs_.end()) return;
   if (active.settled) return actions.charged.push_back(late.home->owner);

@@ -123,6 +123,7 @@ void engine::set_share(quota_share share, time_point now) {
 
 time_point engine::step(time_point now, engine_events events) {
   for (auto& p : events.partitions) note_log(p, events);
+  each_partition([&](partition_work& work) { note_suspects(work, false); });
   if (done_) return time_never;
   if (events.drain && !draining_)
     for (auto& use : nets_)
@@ -162,6 +163,15 @@ time_point engine::step(time_point now, engine_events events) {
     }
   for (const auto owner : actions.charged)
     if (auto* work = find(owner)) work->changed = true;
+  for (const auto owner : actions.suspects) {
+    auto* work = find(owner);
+    if (work == nullptr) {
+      scheduler_->suspect_recorded();
+      continue;
+    }
+    work->group.firm = work->changed = true;
+    ++work->suspects_ended;
+  }
   encode_sends(now, actions);
   write_rows(actions.finishes, now);
   for (const auto& load : actions.load)

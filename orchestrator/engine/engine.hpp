@@ -154,6 +154,7 @@ class engine {
   void read_again(partition_work&, shard_id, reading);
   void request_shards(partition_work&);
   void commit(partition_work&);
+  void note_suspects(partition_work&, bool all);
   void release_sends(partition_work&, std::vector<call_result>* unsent);
   template <class Use>
   void each_partition(Use use) const {

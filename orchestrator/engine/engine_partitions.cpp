@@ -151,6 +151,7 @@ void engine::drop(partition_id id) {
     if (work->id != id) return false;
     // Sends that never left give their permits back with the next step.
     for (const auto& send : work->waiting_sends) given_back_.push_back(unsent_result(send.call.id));
+    note_suspects(*work, true);
     scheduler_->forget(work->owner);
     return true;
   });
@@ -162,6 +163,7 @@ void engine::forget_left() {
     if (scheduler_->open_calls(work->owner) > 0 || work->commits_open() > 0 || work->changed ||
         work->tell_left)
       return false;
+    note_suspects(*work, true);
     scheduler_->forget(work->owner);
     return true;
   });
@@ -350,11 +352,19 @@ void engine::commit(partition_work& work) {
   if (work.changed) {
     work.changed = false;
     scheduler_->take_changed_totals(work.owner, work.group.totals);
+    if (const auto n = std::exchange(work.suspects_ended, 0); n > 0)
+      work.suspects.emplace_back(work.next_commit, n);
     work.log->append(work.next_commit, std::exchange(work.group, {}));
     work.next_commit = commit_seq(work.next_commit.value() + 1);
   }
   if (std::exchange(work.tell_suspended, false)) work.log->suspend();
   if (std::exchange(work.tell_left, false)) work.log->leave();
+}
+
+void engine::note_suspects(partition_work& work, bool all) {
+  for (; !work.suspects.empty() && (all || work.suspects.front().first <= work.durable);
+       work.suspects.pop_front())
+    for (std::size_t i = 0; i < work.suspects.front().second; ++i) scheduler_->suspect_recorded();
 }
 
 void engine::release(partition_id id, commit_seq durable) {

@@ -96,7 +96,8 @@ void probe::end(const place& where, std::uint32_t sends) {
   step();
 }
 
-void probe::answer(const place& where, nano_usd charged, std::string code, std::uint32_t sends) {
+void probe::answer(const place& where, nano_usd charged, std::string code, std::uint32_t sends,
+                   bool firm) {
   finished_row r;
   r.key = "j/" + std::to_string(where.offset);
   r.row = "{}\n";
@@ -109,7 +110,7 @@ void probe::answer(const place& where, nano_usd charged, std::string code, std::
   r.facts.charged = charged;
   r.facts.sends = sends;
   r.facts.done_at = stage_.time.now();
-  owner_.append(++seq_, {{}, {std::move(r)}, {}});
+  owner_.append(++seq_, {{}, {std::move(r)}, {}, firm});
   step();
 }
 

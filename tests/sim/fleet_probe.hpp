@@ -37,7 +37,11 @@ class probe {
   /// The send ended and nothing was billed.
   void end(const kafka::place&, std::uint32_t sends = 1);
   void answer(const kafka::place&, nano_usd charged = nano_usd(10), std::string code = "",
-              std::uint32_t sends = 1);
+              std::uint32_t sends = 1, bool firm = false);
+  /// Durable, though rows may still be on their way.
+  bool told() {
+    return until([this] { return durable_ == seq_; });
+  }
   bool durable() {
     return until([this] { return durable_ == seq_ && last.unstored == 0; });
   }

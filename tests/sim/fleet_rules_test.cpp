@@ -323,5 +323,29 @@ TEST_F(fleet_rules, a_hand_over_that_fails_waits_for_what_the_group_says) {
   }
 }
 
+// A firm group is durable with its row, however long rows may wait for company: whoever takes over
+// then finds that row, which keeps a death from being held against a prompt that was answered.
+TEST_F(fleet_rules, a_firm_group_is_durable_with_its_rows) {
+  for (const bool firm : {false, true}) {
+    stage_set alone;
+    for (int i = 0; i < 4; ++i) alone.broker.append(topic::shards, {});
+    auto limits = patient();
+    limits.publish_after = 1h;
+    {
+      probe a(alone, "a", "", limits);
+      ASSERT_TRUE(a.ready());
+      a.intend(line(0));
+      a.intend(line(1));
+      ASSERT_TRUE(a.told());
+      a.answer(line(0));
+      a.answer(line(1), nano_usd(10), "", 1, firm);
+      ASSERT_TRUE(a.told());
+    }
+    probe b(alone, "b");
+    ASSERT_TRUE(b.ready());
+    EXPECT_EQ(b.recovered->salvaged, firm ? 2 : 0);
+  }
+}
+
 }  // namespace
 }  // namespace spillway::sim

@@ -156,6 +156,11 @@ TEST(suspects, go_one_at_a_time) {
     EXPECT_LE(open, 1);
     w.end_all(i == 0 ? never_sent() : answered());
     w.tick(1ms);
+    if (open == 0) continue;
+    EXPECT_EQ(w.actions.suspects.size(), 1u);
+    for (const auto& [id, call] : w.open) EXPECT_GE(call.where.index(), 3u) << "not recorded yet";
+    w.sched.suspect_recorded();
+    w.tick(1ms);
   }
   EXPECT_EQ(suspects.size(), 3u);
   EXPECT_EQ(w.finished.size(), 10u);
