@@ -54,7 +54,7 @@ struct top_fields {
   field_value custom_id, method, url, body;
 };
 struct body_fields {
-  field_value model, stream, max_tokens, max_completion_tokens, max_output_tokens, n;
+  field_value model, stream, max_tokens, max_completion_tokens, max_output_tokens, n, best_of;
 };
 
 top_fields read_top(dom::object line) {
@@ -87,6 +87,8 @@ body_fields read_body(dom::object body) {
       note(f.max_output_tokens, value);
     else if (key == "n")
       note(f.n, value);
+    else if (key == "best_of")
+      note(f.best_of, value);
   }
   return f;
 }
@@ -120,7 +122,8 @@ bool check_top(const top_fields& f, parsed_line& out) {
       }
   if (!known)
     return fail(out, "invalid_url",
-                "url must be \"/v1/chat/completions\", \"/v1/responses\" or \"/v1/embeddings\"");
+                "url must be \"/v1/chat/completions\", \"/v1/responses\", \"/v1/embeddings\" or "
+                "\"/v1/completions\"");
   if (f.body.times == 0 || !f.body.value.is_object())
     return fail(out, "missing_body", "body is missing or not an object");
   return true;
@@ -132,7 +135,8 @@ bool check_body(const body_fields& f, parsed_line& out) {
       model.empty())
     return fail(out, "missing_model", "body.model is missing or not a non-empty string");
   for (const auto* field :
-       {&f.model, &f.stream, &f.max_tokens, &f.max_completion_tokens, &f.max_output_tokens, &f.n})
+       {&f.model, &f.stream, &f.max_tokens, &f.max_completion_tokens, &f.max_output_tokens, &f.n,
+        &f.best_of})
     if (field->times > 1)
       return fail(out, "invalid_json",
                   "model, stream, n or an output limit is given more than once");
@@ -141,7 +145,7 @@ bool check_body(const body_fields& f, parsed_line& out) {
   if (f.stream.times > 0 && !f.stream.value.is_null() &&
       (f.stream.value.get_bool().get(streams) != simdjson::SUCCESS || streams))
     return fail(out, "stream_not_supported", "body.stream must be false or absent in a batch");
-  std::int64_t most = 0, n = 0;
+  std::int64_t most = 0, n = 0, best_of = 0;
   for (const auto* field : {&f.max_tokens, &f.max_completion_tokens, &f.max_output_tokens}) {
     std::int64_t value = 0;
     if (!whole_number(*field, tokens_max, value))
@@ -149,9 +153,10 @@ bool check_body(const body_fields& f, parsed_line& out) {
                   "the body's output limit must be a whole number from 1 to 1000000000");
     most = std::max(most, value);
   }
-  if (!whole_number(f.n, choices_max, n))
-    return fail(out, "invalid_n", "body.n must be a whole number from 1 to 1000");
-  out.value.choices = std::max<std::int64_t>(1, n);
+  if (!whole_number(f.n, choices_max, n) || !whole_number(f.best_of, choices_max, best_of))
+    return fail(out, "invalid_n", "body.n and body.best_of must be whole numbers from 1 to 1000");
+  // Completions are billed for all they made to choose the best from.
+  out.value.choices = std::max({std::int64_t{1}, n, best_of});
   out.value.max_output = tokens(most * out.value.choices);
   return true;
 }

@@ -74,6 +74,7 @@ struct pool_config {
   std::string region;   ///< empty: not declared
   std::string project, location;      ///< Vertex
   std::string api_version;            ///< Azure's dated form
+  bool mantle = false;                ///< Bedrock: the host of the Mantle service
   std::string organization, project_id;  ///< OpenAI: headers, when not empty
   std::optional<std::int64_t> connections;
   std::vector<lane_config> lanes;

@@ -9,6 +9,7 @@ std::string_view url_of(endpoint_kind kind) {
     case endpoint_kind::chat_completions: return "/v1/chat/completions";
     case endpoint_kind::responses: return "/v1/responses";
     case endpoint_kind::embeddings: return "/v1/embeddings";
+    case endpoint_kind::completions: return "/v1/completions";
   }
   return {};
 }

@@ -10,8 +10,8 @@
 
 namespace spillway {
 
-enum class endpoint_kind : std::uint8_t { chat_completions, responses, embeddings };
-inline constexpr std::size_t endpoint_kinds = 3;
+enum class endpoint_kind : std::uint8_t { chat_completions, responses, embeddings, completions };
+inline constexpr std::size_t endpoint_kinds = 4;
 
 /// "/v1/chat/completions" and so on.
 [[nodiscard]] std::string_view url_of(endpoint_kind);

@@ -5,7 +5,9 @@
 #include "schemas/config.hpp"
 
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace spillway {
 
@@ -16,6 +18,14 @@ inline constexpr const char* plain_name_expected =
 [[nodiscard]] std::optional<secret_ref> read_secret(yaml_map&, std::string_view key, need);
 /// `auth` of a pool: problems for a form the provider does not take, when the provider is known.
 auth_config read_auth(yaml_map& pool, provider_kind, bool provider_known);
+/// Lower-case names such as [eu, us]; nothing when the key is absent or wrong.
+[[nodiscard]] std::optional<std::vector<std::string>> read_residency(yaml_map&);
+/// The lanes of a pool that is read otherwise; `residency` is the pool's.
+[[nodiscard]] std::vector<lane_config> read_lanes(yaml_map& pool_map, const pool_config&,
+                                                  const std::vector<std::string>& residency,
+                                                  bool budget);
+/// The list `pools`. With a budget every lane needs a price, and a bound on a call's cost.
+[[nodiscard]] std::vector<pool_config> read_pools(yaml_map& root, need, bool budget);
 kafka_config read_kafka(yaml_map&);
 member_config read_member(yaml_map&);
 

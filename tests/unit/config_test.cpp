@@ -138,23 +138,24 @@ constexpr broken broken_configurations[] = {
     {"    lanes:\n      - model: text-embedding-3-small\n        price: { input: 0.02 }\n", "",
      "p.yaml:23: pools[1].lanes: missing; expected a list of mappings"},
     // not supported yet
-    {"provider: azure-openai", "provider: bedrock",
-     "p.yaml:3: pools[0].provider: bedrock is not supported yet; expected one of openai"},
-    {"provider: azure-openai", "provider: vertex", "vertex is not supported yet"},
-    {"provider: azure-openai", "provider: anthropic", "anthropic is not supported yet"},
     {"provider: azure-openai", "provider: azure",
-     "p.yaml:3: pools[0].provider: expected one of openai, azure-openai, openai-compatible, found "
-     "azure"},
-    {"tier: provisioned", "tier: flex",
-     "p.yaml:20: pools[0].lanes[1].tier: flex is not supported yet"},
+     "p.yaml:3: pools[0].provider: expected one of openai, azure-openai, bedrock, vertex, "
+     "anthropic, openai-compatible, found azure"},
     {"tier: provisioned", "tier: batch", "tier: batch is not supported yet"},
     {"rpd: 5000", "tpd: 5000", "p.yaml:14: pools[0].lanes[0].quota.tpd: not supported yet"},
     {"  order: latency", "  deadline: 24h", "p.yaml:30: job.deadline: not supported yet"},
     {"  order: latency", "  weight: 1", "p.yaml:30: job.weight: not supported yet"},
-    {"    region: eastus", "    api_version: 2024-10-21",
-     "p.yaml:7: pools[0].api_version: not supported yet"},
-    {"        tier: provisioned", "        tier: provisioned\n        surface: responses",
-     "p.yaml:21: pools[0].lanes[1].surface: not supported yet"},
+    {"    region: eastus", "    region: eastus\n    location: us",
+     "p.yaml:8: pools[0].location: it belongs to provider vertex"},
+    {"    region: eastus", "    region: eastus\n    mantle: true",
+     "p.yaml:8: pools[0].mantle: it belongs to provider bedrock"},
+    {"    region: eastus", "    region: eastus\n    organization: o",
+     "p.yaml:8: pools[0].organization: it belongs to provider openai"},
+    {"        tier: provisioned", "        tier: provisioned\n        surface: converse",
+     "p.yaml:21: pools[0].lanes[1].surface: expected one of openai, dated, responses for provider "
+     "azure-openai, found converse"},
+    {"        tier: provisioned", "        tier: provisioned\n        surface: dated",
+     "p.yaml:21: pools[0].lanes[1].surface: dated needs the pool's api_version"},
     {"job:\n", "kafka: { brokers: [a] }\njob:\n", "p.yaml:29: kafka.brokers: expected HOST:PORT"},
     {"job:\n", "member: { id: a b }\njob:\n", "p.yaml:29: member.id: expected at most 64"},
     // secrets and endpoints
@@ -300,6 +301,101 @@ TEST(config, a_daily_spend_limit_needs_a_price) {
   ASSERT_FALSE(unbounded.has_value());
   EXPECT_THAT(unbounded.error().message,
               HasSubstr("lanes[0].max_output_tokens: missing; quota.usd_per_day"));
+}
+
+/// The first pool of a configuration with this one pool, or the problem.
+result<pool_config> one_pool(const std::string& text) {
+  auto config = parse_run_config("pools: [{ name: p, " + text + " }]", "p");
+  if (!config) return config.error();
+  return config->pools.at(0);
+}
+
+TEST(config, clouds_have_their_public_hosts) {
+  const auto endpoint = [](const std::string& text) {
+    const auto pool = one_pool(text + ", lanes: [{ model: m }]");
+    return pool ? pool->endpoint : pool.error().message;
+  };
+  const std::string aws = "provider: bedrock, auth: { aws: default }, region: eu-west-1";
+  EXPECT_EQ(endpoint(aws), "https://bedrock-runtime.eu-west-1.amazonaws.com");
+  EXPECT_EQ(endpoint(aws + ", mantle: true"), "https://bedrock-mantle.eu-west-1.api.aws");
+  EXPECT_EQ(endpoint(aws + ", endpoint: 'https://bedrock-runtime-fips.us-east-1.amazonaws.com/'"),
+            "https://bedrock-runtime-fips.us-east-1.amazonaws.com");
+  const std::string google = "provider: vertex, auth: { google: metadata }, project: q, location: ";
+  EXPECT_EQ(endpoint(google + "global"), "https://aiplatform.googleapis.com");
+  EXPECT_EQ(endpoint(google + "eu"), "https://aiplatform.eu.rep.googleapis.com");
+  EXPECT_EQ(endpoint(google + "europe-west4"), "https://europe-west4-aiplatform.googleapis.com");
+  EXPECT_EQ(endpoint("provider: anthropic, auth: { api_key: env:K }"),
+            "https://api.anthropic.com");
+  EXPECT_THAT(endpoint("provider: bedrock, auth: { aws: default }"),
+              HasSubstr("pools[0].region: missing"));
+  EXPECT_THAT(endpoint("provider: vertex, auth: { google: metadata }, location: us"),
+              HasSubstr("pools[0].project: missing"));
+}
+
+TEST(config, a_lane_has_the_form_its_model_is_asked_in) {
+  using enum lane_surface;
+  const auto surface = [](const std::string& pool, const std::string& as) {
+    const auto made = one_pool(pool + ", lanes: [{ model: m, as: '" + as + "' }]");
+    EXPECT_TRUE(made) << made.error().message;
+    return made ? made->lanes.at(0).surface : openai;
+  };
+  const std::string aws = "provider: bedrock, auth: { aws: default }, region: us-east-1";
+  EXPECT_EQ(surface(aws, "us.anthropic.claude-sonnet-4-5-v1:0"), converse);
+  EXPECT_EQ(surface(aws, "openai.gpt-oss-120b-1:0"), openai);
+  EXPECT_EQ(surface(aws, "global.openai.gpt-6-sol"), openai);
+  EXPECT_EQ(surface(aws, "amazon.titan-embed-text-v2:0"), invoke);
+  const std::string google =
+      "provider: vertex, auth: { google: metadata }, project: q, location: global";
+  EXPECT_EQ(surface(google, "gemini-3.8-flash"), generate_content);
+  EXPECT_EQ(surface(google, "openai/gpt-oss-120b-maas"), openai);
+  EXPECT_EQ(surface(google, "gemini-embedding-001"), predict);
+  EXPECT_EQ(surface(google, "gpt-6-sol"), responses);
+  const std::string azure =
+      "provider: azure-openai, endpoint: 'https://a.openai.azure.com', auth: { api_key: env:K }";
+  EXPECT_EQ(surface(azure, "d"), openai);
+  EXPECT_EQ(surface(azure + ", api_version: 2024-10-21", "d"), dated);
+  EXPECT_EQ(surface("provider: anthropic, auth: { api_key: env:K }", "claude-x"), messages);
+}
+
+TEST(config, an_address_declares_where_prompts_are_worked_on) {
+  const auto residency = [](const std::string& pool, const std::string& lane) {
+    const auto made = one_pool(pool + ", lanes: [{ model: m, " + lane + " }]");
+    if (!made) return std::vector<std::string>{made.error().message};
+    return made->lanes.at(0).residency;
+  };
+  const std::string aws = "provider: bedrock, auth: { aws: default }, region: ";
+  EXPECT_THAT(residency(aws + "us-east-1", "as: openai.x"), ElementsAre("us"));
+  EXPECT_THAT(residency(aws + "eu-west-1", "as: eu.openai.x"), ElementsAre("eu"));
+  EXPECT_THAT(residency(aws + "us-east-1", "as: global.openai.x"), ElementsAre());
+  EXPECT_THAT(residency(aws + "us-east-1, residency: [us]", "as: global.openai.x"), ElementsAre())
+      << "a pool's word does not reach what is worked on anywhere";
+  EXPECT_THAT(residency(aws + "us-east-1", "as: us.openai.x, residency: [eu]"),
+              ElementsAre(HasSubstr("lanes[0].residency: expected us among them")));
+  EXPECT_THAT(residency(aws + "eu-west-2", "as: openai.x"), ElementsAre());
+  const std::string google =
+      "provider: vertex, auth: { google: metadata }, project: q, location: ";
+  EXPECT_THAT(residency(google + "global", "as: gemini-x"), ElementsAre());
+  EXPECT_THAT(residency(google + "europe-west4", "as: gemini-x"), ElementsAre("eu"));
+  EXPECT_THAT(residency(google + "europe-west2", "as: gemini-x"), ElementsAre());
+  EXPECT_THAT(residency(google + "us", "as: gemini-x, residency: [ca]"), ElementsAre("ca"));
+}
+
+TEST(config, tiers_are_lanes_where_they_are_sold) {
+  const std::string openai = "provider: openai, auth: { api_key: env:K }";
+  const auto made = one_pool(openai +
+                             ", organization: org-1, project: proj_1, lanes: [{ model: m }, "
+                             "{ model: m, tier: flex }, { model: m, tier: priority }]");
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(made->lanes[1].name(), "m:flex");
+  EXPECT_EQ(made->organization, "org-1");
+  EXPECT_EQ(made->project_id, "proj_1");
+  EXPECT_THAT(one_pool(openai + ", organization: \"a\\r\\nb\", lanes: [{ model: m }]").error().message,
+              HasSubstr("expected letters"));
+  EXPECT_THAT(one_pool("provider: anthropic, auth: { api_key: env:K }, "
+                       "lanes: [{ model: m, tier: flex }]")
+                  .error()
+                  .message,
+              HasSubstr("lanes[0].tier: provider anthropic has no tier flex"));
 }
 
 TEST(config, an_unreadable_file_is_named) {

@@ -1,0 +1,198 @@
+// The lanes of a pool: which model, in which wire form, at what price and quota.
+#include "orchestrator/cli/config.hpp"
+#include "orchestrator/cli/config_sections.hpp"
+#include "workers/providers/hosts.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace spillway {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::int64_t concurrency_max = 65535;
+constexpr std::int64_t rate_max = 1'000'000'000'000;
+constexpr double usd_max = 1e9;
+constexpr double usd_per_million_max = 1e6;
+constexpr duration timeout_max = 24h;
+
+pico_usd_per_token price_of(double usd_per_million) {
+  return pico_usd_per_token(std::llround(usd_per_million * 1e6));
+}
+
+void read_quota(yaml_map& lane_map, lane_config& lane) {
+  auto map = lane_map.map("quota");
+  if (!map) return;
+  auto& quota = lane.quota;
+  quota.rpm = map->integer("rpm", {1, rate_max});
+  if (const auto tpm = map->integer("tpm", {1, rate_max})) quota.tpm = tokens(*tpm);
+  quota.concurrency = map->integer("concurrency", {1, concurrency_max});
+  quota.rpd = map->integer("rpd", {1, rate_max});
+  if (const auto usd = map->number("usd_per_day", {0.01, usd_max}))
+    quota.usd_per_day = from_usd(*usd);
+  quota.headroom = map->number("headroom", {0, 1, true}).value_or(0);
+  for (const char* key : {"tpd", "itpm", "otpm", "enqueued_tokens"})
+    map->unsupported(key, "use rpm, tpm, concurrency, rpd and usd_per_day");
+  if (map->has("usd_per_day") && !lane_map.has("price"))
+    lane_map.problem("price", "missing; quota.usd_per_day needs a price to count by");
+}
+
+void read_price(yaml_map& lane_map, lane_config& lane) {
+  auto map = lane_map.map("price");
+  if (!map) return;
+  constexpr number_range range{0, usd_per_million_max};
+  price_config price;
+  price.input = price_of(map->number("input", range, need::required).value_or(0));
+  price.output = price_of(map->number("output", range).value_or(0));
+  if (const auto cached = map->number("cached_input", range))
+    price.cached_input = price_of(*cached);
+  lane.price = price;
+}
+
+/// The wire forms of a provider; the first one is told first in a problem.
+std::vector<std::pair<std::string_view, lane_surface>> surfaces_of(provider_kind provider) {
+  const auto named = [](auto... all) {
+    return std::vector<std::pair<std::string_view, lane_surface>>{{name_of(all), all}...};
+  };
+  using enum lane_surface;
+  switch (provider) {
+    case provider_kind::azure_openai: return named(openai, dated, responses);
+    case provider_kind::bedrock: return named(converse, invoke, openai, responses);
+    case provider_kind::vertex: return named(generate_content, predict, openai, responses);
+    case provider_kind::anthropic: return named(messages);
+    case provider_kind::openai:
+    case provider_kind::openai_compatible: break;
+  }
+  return named(openai, responses);
+}
+
+bool is_embedding_model(std::string_view id) { return id.find("embed") != id.npos; }
+
+/// The form of a lane that names none: OpenAI's where the model has it, else the cloud's own.
+lane_surface default_surface(const pool_config& pool, std::string_view id) {
+  using enum lane_surface;
+  switch (pool.provider) {
+    case provider_kind::azure_openai: return pool.api_version.empty() ? openai : dated;
+    case provider_kind::bedrock:
+      if (pool.mantle || id.find("openai.") != id.npos) return openai;
+      return is_embedding_model(id) ? invoke : converse;
+    case provider_kind::vertex:
+      if (is_embedding_model(id)) return predict;
+      if (id.starts_with("gemini")) return generate_content;
+      if (id.find('/') != id.npos || id.ends_with("-maas")) return openai;
+      return responses;
+    case provider_kind::anthropic: return messages;
+    case provider_kind::openai:
+    case provider_kind::openai_compatible: break;
+  }
+  return openai;
+}
+
+lane_surface read_surface(yaml_map& map, const pool_config& pool, const lane_config& lane) {
+  const auto known = surfaces_of(pool.provider);
+  const auto name = map.string("surface");
+  if (!name) return default_surface(pool, lane.as);
+  const auto it = std::find_if(known.begin(), known.end(),
+                               [&](const auto& entry) { return entry.first == *name; });
+  if (it != known.end()) return it->second;
+  std::string names;
+  for (const auto& [one, surface] : known) names.append(names.empty() ? "" : ", ").append(one);
+  map.problem("surface", "expected one of " + names + " for provider " + name_of(pool.provider) +
+                             ", found " + *name);
+  return lane_surface::openai;
+}
+
+/// An inference profile says where its prompts are worked on; nothing else may claim otherwise.
+std::vector<std::string> read_lane_residency(yaml_map& map, const pool_config& pool,
+                                             const lane_config& lane,
+                                             const std::vector<std::string>& of_pool) {
+  auto own = read_residency(map);
+  if (pool.provider != provider_kind::bedrock) return own ? *std::move(own) : of_pool;
+  const auto place = std::string(bedrock_geography(lane.as));
+  if (place.empty()) {
+    // What is worked on anywhere has no residency, unless the lane itself insists.
+    if (is_bedrock_global(lane.as)) return own.value_or(std::vector<std::string>{});
+    return own ? *std::move(own) : of_pool;
+  }
+  if (!own) return {place};
+  if (std::find(own->begin(), own->end(), place) == own->end())
+    map.problem("residency", "expected " + place + " among them: the inference profile " + lane.as +
+                                 " works there");
+  return *std::move(own);
+}
+
+lane_tier read_tier(yaml_map& map, const pool_config& pool) {
+  const auto tier = map.choice<lane_tier>("tier",
+                                          {{"standard", lane_tier::standard},
+                                           {"flex", lane_tier::flex},
+                                           {"priority", lane_tier::priority},
+                                           {"provisioned", lane_tier::provisioned},
+                                           {"self-hosted", lane_tier::self_hosted}},
+                                          {"batch"});
+  const bool sold = pool.provider != provider_kind::openai_compatible &&
+                    pool.provider != provider_kind::anthropic;
+  if ((tier == lane_tier::flex || tier == lane_tier::priority) && !sold)
+    map.problem("tier", std::string("provider ") + name_of(pool.provider) + " has no tier " +
+                            name_of(*tier));
+  return tier.value_or(lane_tier::standard);
+}
+
+lane_config read_lane(yaml_map& map, const pool_config& pool,
+                      const std::vector<std::string>& pool_residency, bool budget,
+                      std::set<std::string>& names) {
+  lane_config lane;
+  lane.model = map.string("model", need::required).value_or("");
+  lane.as = map.string("as").value_or(lane.model);
+  lane.tier = read_tier(map, pool);
+  lane.surface = read_surface(map, pool, lane);
+  if (lane.surface == lane_surface::dated && pool.api_version.empty())
+    map.problem("surface", "dated needs the pool's api_version, as in api_version: 2024-10-21");
+  if (!lane.as.empty() && !names.insert(lane.name()).second) {
+    map.problem(map.has("as") ? "as" : "model",
+                "expected a lane that differs from the pool's others in `as` or `tier`, found " +
+                    lane.name() + " again");
+  }
+  read_quota(map, lane);
+  read_price(map, lane);
+  if (const auto n = map.integer("max_output_tokens", {1, rate_max}))
+    lane.max_output_tokens = tokens(*n);
+  lane.timeout = map.time("timeout", {1ms, timeout_max}).value_or(lane_config{}.timeout);
+  lane.residency = read_lane_residency(map, pool, lane, pool_residency);
+  if (budget) {
+    // A key that is there but wrong has its own problem already.
+    const auto [key, message] = budget_shortfall(lane);
+    if (!key.empty() && !map.has(key)) map.problem(key, message);
+  } else if (lane.quota.usd_per_day && lane.price && lane.price->output > pico_usd_per_token{} &&
+             !map.has("max_output_tokens")) {
+    map.problem("max_output_tokens",
+                "missing; quota.usd_per_day needs a bound for prompts that set no limit");
+  }
+  return lane;
+}
+
+}  // namespace
+
+std::optional<std::vector<std::string>> read_residency(yaml_map& map) {
+  const auto names = map.strings("residency");
+  if (!names) return std::nullopt;
+  for (const auto& name : *names) {
+    if (is_region_name(name)) continue;
+    map.problem("residency", "expected lower-case names such as [eu, us], found " + name);
+    return std::nullopt;
+  }
+  return names;
+}
+
+std::vector<lane_config> read_lanes(yaml_map& map, const pool_config& pool,
+                                    const std::vector<std::string>& pool_residency, bool budget) {
+  std::set<std::string> names;
+  std::vector<lane_config> lanes;
+  for (auto& lane : map.maps("lanes", need::required))
+    lanes.push_back(read_lane(lane, pool, pool_residency, budget, names));
+  return lanes;
+}
+
+}  // namespace spillway
