@@ -50,4 +50,7 @@ struct endpoint_url {
 
 [[nodiscard]] result<endpoint_url> parse_endpoint(std::string_view text);
 
+/// One segment of a path: all but unreserved characters as %XX (RFC 3986), "/" and ":" too.
+[[nodiscard]] std::string percent_encoded(std::string_view segment);
+
 }  // namespace spillway

@@ -44,7 +44,8 @@ void read_endpoint(yaml_map& map, pool_config& pool, bool provider_known) {
     map.problem("endpoint",
                 "expected https://: a key is sent over plain http only to this machine itself");
   }
-  if (pool.provider == provider_kind::bedrock) pool.mantle = pool.mantle || is_mantle_host(url->host);
+  if (pool.provider == provider_kind::bedrock)
+    pool.mantle = pool.mantle || is_mantle_host(url->host);
 }
 
 /// The keys that only some providers have; for others they are a mistake, not ignored.
@@ -69,14 +70,13 @@ void read_own_keys(yaml_map& map, pool_config& pool, bool provider_known) {
   pool.region = map.string("region", bedrock ? need::required : need::optional).value_or("");
   if (pool.provider == provider_kind::vertex && pool.region.empty()) pool.region = pool.location;
   const auto mantle = map.boolean("mantle");
-  if (mantle && provider_known && !bedrock)
-    map.problem("mantle", "it belongs to provider bedrock");
+  if (mantle && provider_known && !bedrock) map.problem("mantle", "it belongs to provider bedrock");
   pool.mantle = bedrock && mantle.value_or(false);
   for (const auto& text : {pool.organization, pool.project_id, pool.api_version})
-    if (text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") !=
-        text.npos)
-      map.problem("expected letters, digits, \"-\", \"_\" and \".\" in a header or a query, found " +
-                  text);
+    if (text.find_first_not_of(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") != text.npos)
+      map.problem(
+          "expected letters, digits, \"-\", \"_\" and \".\" in a header or a query, found " + text);
 }
 
 /// What the address says about where prompts are worked on, for a pool that declares nothing.

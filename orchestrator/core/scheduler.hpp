@@ -104,7 +104,7 @@ struct tick_actions {
   std::vector<send_action> sends;
   std::vector<finish_action> finishes;
   std::vector<ended_send> ended;
-  std::vector<owner_id> charged;       ///< their totals changed without any of the above
+  std::vector<owner_id> charged;  ///< their totals changed without any of the above
   /// Suspects' sends ended: `suspect_recorded` once that is durable.
   std::vector<owner_id> suspects;
   std::vector<shard_place> load;       ///< shards to read again

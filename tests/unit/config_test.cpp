@@ -324,8 +324,7 @@ TEST(config, clouds_have_their_public_hosts) {
   EXPECT_EQ(endpoint(google + "global"), "https://aiplatform.googleapis.com");
   EXPECT_EQ(endpoint(google + "eu"), "https://aiplatform.eu.rep.googleapis.com");
   EXPECT_EQ(endpoint(google + "europe-west4"), "https://europe-west4-aiplatform.googleapis.com");
-  EXPECT_EQ(endpoint("provider: anthropic, auth: { api_key: env:K }"),
-            "https://api.anthropic.com");
+  EXPECT_EQ(endpoint("provider: anthropic, auth: { api_key: env:K }"), "https://api.anthropic.com");
   EXPECT_THAT(endpoint("provider: bedrock, auth: { aws: default }"),
               HasSubstr("pools[0].region: missing"));
   EXPECT_THAT(endpoint("provider: vertex, auth: { google: metadata }, location: us"),
@@ -372,8 +371,7 @@ TEST(config, an_address_declares_where_prompts_are_worked_on) {
   EXPECT_THAT(residency(aws + "us-east-1", "as: us.openai.x, residency: [eu]"),
               ElementsAre(HasSubstr("lanes[0].residency: expected us among them")));
   EXPECT_THAT(residency(aws + "eu-west-2", "as: openai.x"), ElementsAre());
-  const std::string google =
-      "provider: vertex, auth: { google: metadata }, project: q, location: ";
+  const std::string google = "provider: vertex, auth: { google: metadata }, project: q, location: ";
   EXPECT_THAT(residency(google + "global", "as: gemini-x"), ElementsAre());
   EXPECT_THAT(residency(google + "europe-west4", "as: gemini-x"), ElementsAre("eu"));
   EXPECT_THAT(residency(google + "europe-west2", "as: gemini-x"), ElementsAre());
@@ -389,8 +387,9 @@ TEST(config, tiers_are_lanes_where_they_are_sold) {
   EXPECT_EQ(made->lanes[1].name(), "m:flex");
   EXPECT_EQ(made->organization, "org-1");
   EXPECT_EQ(made->project_id, "proj_1");
-  EXPECT_THAT(one_pool(openai + ", organization: \"a\\r\\nb\", lanes: [{ model: m }]").error().message,
-              HasSubstr("expected letters"));
+  EXPECT_THAT(
+      one_pool(openai + ", organization: \"a\\r\\nb\", lanes: [{ model: m }]").error().message,
+      HasSubstr("expected letters"));
   EXPECT_THAT(one_pool("provider: anthropic, auth: { api_key: env:K }, "
                        "lanes: [{ model: m, tier: flex }]")
                   .error()

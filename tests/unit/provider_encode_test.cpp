@@ -1,5 +1,6 @@
 // What leaves for a provider: the address, the headers, and the body with the lane's model name.
 #include "workers/provider.hpp"
+#include "workers/providers/body_rewrite.hpp"
 
 #include <gtest/gtest.h>
 
@@ -46,6 +47,81 @@ TEST(provider_encode, addresses_of_every_endpoint_and_prefix) {
   EXPECT_EQ(target("http://127.0.0.1:8000", "/v1/chat/completions"), "/chat/completions");
   EXPECT_EQ(target("http://127.0.0.1:8000/pool-a/openai/v1", "/v1/embeddings"),
             "/pool-a/openai/v1/embeddings");
+}
+
+/// A prompt of model "x" for a lane and a pool that the caller has prepared.
+http_request encode_for(const pool_config& pool, const lane_config& lane, std::string_view url,
+                        const std::string& rest) {
+  const std::string body = R"({"model":"x")" + rest + "}";
+  return make_provider(pool)->encode({url, body, 9, 3}, lane);
+}
+
+TEST(provider_encode, azures_dated_form_names_the_deployment_in_the_path) {
+  pool_config pool;
+  pool.provider = provider_kind::azure_openai;
+  pool.api_version = "2024-10-21";
+  lane_config lane;
+  lane.as = "mini prod/1";
+  lane.surface = lane_surface::dated;
+  for (const char* endpoint : {"https://a.openai.azure.com", "https://a.openai.azure.com/openai",
+                               "https://a.openai.azure.com/openai/v1"}) {
+    pool.endpoint = endpoint;
+    EXPECT_EQ(encode_for(pool, lane, "/v1/chat/completions", "").target,
+              "/openai/deployments/mini%20prod%2F1/chat/completions?api-version=2024-10-21");
+    EXPECT_EQ(encode_for(pool, lane, "/v1/embeddings", "").target,
+              "/openai/deployments/mini%20prod%2F1/embeddings?api-version=2024-10-21");
+    EXPECT_EQ(encode_for(pool, lane, "/v1/responses", "").target,
+              "/openai/responses?api-version=2024-10-21");
+  }
+  pool.endpoint = "http://127.0.0.1:1/sim/openai/v1";
+  EXPECT_TRUE(encode_for(pool, lane, "/v1/completions", "")
+                  .target.starts_with("/sim/openai/deployments/mini%20prod%2F1/completions?"));
+}
+
+TEST(provider_encode, organisation_and_project_travel_as_headers) {
+  pool_config pool;
+  pool.endpoint = "https://eu.api.openai.com/v1";
+  pool.organization = "org-1";
+  pool.project_id = "proj_2";
+  const auto r = encode_for(pool, {}, "/v1/completions", "");
+  EXPECT_NE(r.headers.find("OpenAI-Organization: org-1\r\n"), std::string::npos);
+  EXPECT_NE(r.headers.find("OpenAI-Project: proj_2\r\n"), std::string::npos);
+  EXPECT_EQ(r.target, "/v1/completions");
+}
+
+TEST(provider_encode, a_lane_sells_one_tier) {
+  pool_config pool;
+  pool.endpoint = "https://api.openai.com/v1";
+  lane_config lane;
+  lane.as = "y";
+  const std::string asks = R"(,"service_tier":"priority","n":1.50)";
+  const auto body = [&](const std::string& rest) {
+    return encode_for(pool, lane, "/v1/chat/completions", rest).body;
+  };
+  EXPECT_EQ(body(asks), R"({"model":"y","n":1.50})");
+  EXPECT_EQ(body(R"(,"n":1)"), R"({"model":"y","n":1})");
+  lane.tier = lane_tier::flex;
+  EXPECT_EQ(body(asks), R"({"model":"y","n":1.50,"service_tier":"flex"})");
+  EXPECT_EQ(body(""), R"({"model":"y","service_tier":"flex"})");
+  EXPECT_TRUE(make_provider(pool)
+                  ->unmappable(endpoint_kind::chat_completions, lane)
+                  .has(prompt_feature::service_tier));
+  pool.provider = provider_kind::openai_compatible;
+  EXPECT_EQ(body(asks), R"({"model":"y","service_tier":"priority","n":1.50})");
+  EXPECT_TRUE(make_provider(pool)->unmappable(endpoint_kind::chat_completions, lane).empty());
+}
+
+TEST(rewrite_body, leaves_everything_else_byte_for_byte) {
+  using kind = member_change::kind;
+  const member_change changes[] = {{kind::remove, "a"},
+                                   {kind::rename, "b", "c"},
+                                   {kind::rename, "d", "e"},
+                                   {kind::set, "f", "[1]"}};
+  EXPECT_EQ(
+      rewrite_body(R"({"a":{"b":1},"b": 1e2,"d":"\u00e9","e" : [ ],"x\n":{"a": 2}})", changes),
+      R"({"c":1e2,"e":[ ],"x\n":{"a": 2},"f":[1]})");
+  EXPECT_EQ(rewrite_body("{}", changes), R"({"f":[1]})");
+  EXPECT_EQ(rewrite_body("[1", changes), "[1");
 }
 
 TEST(provider_encode, only_the_model_token_changes) {

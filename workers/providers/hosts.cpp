@@ -6,7 +6,7 @@ namespace spillway {
 namespace {
 
 // Prefixes of cross-region inference profiles.
-constexpr std::array<std::string_view, 7> geographies = {"us", "eu", "apac", "jp",
+constexpr std::array<std::string_view, 7> geographies = {"us", "eu", "apac",  "jp",
                                                          "au", "ca", "us-gov"};
 
 }  // namespace

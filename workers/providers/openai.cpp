@@ -1,6 +1,7 @@
 // The three providers that speak the OpenAI wire form. They differ in their errors' rows and in how
 // their limiters count tokens.
 #include "workers/providers/adapter.hpp"
+#include "workers/providers/body_rewrite.hpp"
 
 #include <algorithm>
 
@@ -8,21 +9,41 @@ namespace spillway {
 
 namespace {
 
+/// The words of `service_tier`: a lane sells one tier, whatever a prompt would like.
+std::string_view service_tier_of(lane_tier tier) {
+  if (tier == lane_tier::flex) return R"("flex")";
+  if (tier == lane_tier::priority) return R"("priority")";
+  return {};
+}
+
 class openai_provider : public adapter {
  public:
-  using adapter::adapter;
+  explicit openai_provider(const pool_config& pool)
+      : adapter(pool), headers_(json_request_headers) {
+    if (!pool.organization.empty())
+      headers_ += "OpenAI-Organization: " + pool.organization + "\r\n";
+    if (!pool.project_id.empty()) headers_ += "OpenAI-Project: " + pool.project_id + "\r\n";
+  }
 
   [[nodiscard]] http_request encode(const prompt_view& prompt,
                                     const lane_config& lane) const override {
     http_request out;
-    out.target = prefix() + std::string(path_of(prompt.url));
-    out.headers = json_request_headers;
+    out.target = target_of(path_of(prompt.url), lane);
+    out.headers = headers_;
     out.body = body_with_model(prompt, lane.as);
+    if (!sells_tiers()) return out;
+    if (const auto tier = service_tier_of(lane.tier); !tier.empty()) {
+      const member_change set[] = {{member_change::kind::set, "service_tier", tier}};
+      out.body = rewrite_body(out.body, set);
+    } else if (prompt.body.find(R"("service_tier")") != std::string_view::npos) {
+      const member_change none[] = {{member_change::kind::remove, "service_tier"}};
+      out.body = rewrite_body(out.body, none);
+    }
     return out;
   }
   [[nodiscard]] bool serves(endpoint_kind, const lane_config&) const override { return true; }
   [[nodiscard]] prompt_features unmappable(endpoint_kind, const lane_config&) const override {
-    return {};
+    return sells_tiers() ? prompt_features(prompt_feature::service_tier) : prompt_features{};
   }
   /// OpenAI charges whichever is larger, at arrival.
   [[nodiscard]] tokens rate_charge(const token_charge_input& in) const override {
@@ -34,15 +55,39 @@ class openai_provider : public adapter {
                      outcome& out) const override {
     take_openai_answer(url, call.response.body, call, out);
   }
+  [[nodiscard]] virtual std::string target_of(std::string_view path, const lane_config&) const {
+    return prefix() + std::string(path);
+  }
+  [[nodiscard]] virtual bool sells_tiers() const { return true; }
+
+ private:
+  std::string headers_;
 };
 
 /// Azure reserves the whole allowed output at arrival.
 class azure_openai_provider final : public openai_provider {
  public:
-  using openai_provider::openai_provider;
+  explicit azure_openai_provider(const pool_config& pool)
+      : openai_provider(pool), query_("?api-version=" + pool.api_version), dated_(prefix()) {
+    for (const std::string_view part : {"/v1", "/openai"})
+      if (dated_.ends_with(part)) dated_.resize(dated_.size() - part.size());
+    dated_ += "/openai";
+  }
   [[nodiscard]] tokens rate_charge(const token_charge_input& in) const override {
     return in.estimated_input + (in.max_output > tokens(0) ? in.max_output : in.expected_output);
   }
+
+ protected:
+  /// The dated form has the deployment in the path, except where the body names it: Responses.
+  [[nodiscard]] std::string target_of(std::string_view path,
+                                      const lane_config& lane) const override {
+    if (lane.surface != lane_surface::dated) return openai_provider::target_of(path, lane);
+    if (path == "/responses") return dated_ + std::string(path) + query_;
+    return dated_ + "/deployments/" + percent_encoded(lane.as) + std::string(path) + query_;
+  }
+
+ private:
+  std::string query_, dated_;
 };
 
 /// A server of one's own counts nothing; a limit set for it means tokens it really works on.
@@ -52,6 +97,9 @@ class openai_compatible_provider final : public openai_provider {
   [[nodiscard]] tokens rate_charge(const token_charge_input& in) const override {
     return in.estimated_input + in.expected_output;
   }
+
+ protected:
+  [[nodiscard]] bool sells_tiers() const override { return false; }
 };
 
 }  // namespace

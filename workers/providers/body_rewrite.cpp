@@ -1,0 +1,72 @@
+#include "workers/providers/body_rewrite.hpp"
+
+#include "orchestrator/runtime/json_string.hpp"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace spillway {
+
+namespace {
+
+namespace ondemand = simdjson::ondemand;
+using kind = member_change::kind;
+
+struct member {
+  std::string key;
+  std::string_view value;  ///< raw
+};
+
+/// The top-level members; false when the text is no JSON object. `padded` outlives `out`.
+bool read_members(const std::string& padded, std::size_t length, std::vector<member>& out) {
+  thread_local ondemand::parser parser;
+  ondemand::document doc;
+  ondemand::object object;
+  if (parser.iterate(padded.data(), length, padded.size()).get(doc) || doc.get_object().get(object))
+    return false;
+  for (auto field : object) {
+    std::string_view key, value;
+    if (field.unescaped_key().get(key)) return false;
+    std::string name(key);
+    if (simdjson::to_json_string(field.value()).get(value)) return false;
+    out.push_back({std::move(name), value});
+  }
+  return true;
+}
+
+void append_member(std::string_view key, std::string_view value, std::string& out) {
+  if (out.size() > 1) out += ',';
+  append_json_string(key, out);
+  out += ':';
+  out += value;
+}
+
+}  // namespace
+
+std::string rewrite_body(std::string_view body, std::span<const member_change> changes) {
+  std::string padded(body.size() + simdjson::SIMDJSON_PADDING, '\0');
+  std::copy(body.begin(), body.end(), padded.begin());
+  std::vector<member> members;
+  if (!read_members(padded, body.size(), members)) return std::string(body);
+  const auto has = [&](std::string_view key) {
+    return std::any_of(members.begin(), members.end(),
+                       [&](const member& m) { return m.key == key; });
+  };
+  std::string out = "{";
+  out.reserve(body.size() + 64);
+  for (const auto& m : members) {
+    const auto change = std::find_if(changes.begin(), changes.end(),
+                                     [&](const member_change& c) { return c.key == m.key; });
+    if (change == changes.end())
+      append_member(m.key, m.value, out);
+    else if (change->what == kind::rename && !has(change->text))
+      append_member(change->text, m.value, out);
+  }
+  for (const auto& change : changes)
+    if (change.what == kind::set) append_member(change.key, change.text, out);
+  return out += '}';
+}
+
+}  // namespace spillway

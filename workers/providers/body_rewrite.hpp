@@ -1,0 +1,25 @@
+// Bodies that go out nearly as they came in: a few members set, renamed or left out.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace spillway {
+
+/// What becomes of one top-level member.
+struct member_change {
+  enum class kind {
+    set,     ///< to `text`, raw JSON; added when it is not there
+    rename,  ///< to the key `text`, unless that is there too: then left out
+    remove,
+  } what = kind::remove;
+  std::string_view key;
+  std::string_view text = {};
+};
+
+/// The object with these changes; every other member stays, byte for byte. A body that is no JSON
+/// object comes back as it is: prompts were validated when they were read.
+[[nodiscard]] std::string rewrite_body(std::string_view body, std::span<const member_change>);
+
+}  // namespace spillway
