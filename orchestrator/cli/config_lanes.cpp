@@ -124,7 +124,7 @@ std::vector<std::string> read_lane_residency(yaml_map& map, const pool_config& p
   return *std::move(own);
 }
 
-lane_tier read_tier(yaml_map& map, const pool_config& pool) {
+std::optional<lane_tier> read_tier(yaml_map& map, const pool_config& pool) {
   const auto tier = map.choice<lane_tier>("tier",
                                           {{"standard", lane_tier::standard},
                                            {"flex", lane_tier::flex},
@@ -137,7 +137,7 @@ lane_tier read_tier(yaml_map& map, const pool_config& pool) {
   if ((tier == lane_tier::flex || tier == lane_tier::priority) && !sold)
     map.problem("tier", std::string("provider ") + name_of(pool.provider) + " has no tier " +
                             name_of(*tier));
-  return tier.value_or(lane_tier::standard);
+  return tier;
 }
 
 lane_config read_lane(yaml_map& map, const pool_config& pool,
@@ -146,11 +146,13 @@ lane_config read_lane(yaml_map& map, const pool_config& pool,
   lane_config lane;
   lane.model = map.string("model", need::required).value_or("");
   lane.as = map.string("as").value_or(lane.model);
-  lane.tier = read_tier(map, pool);
+  const auto tier = read_tier(map, pool);
+  lane.tier = tier.value_or(lane_tier::standard);
   lane.surface = read_surface(map, pool, lane);
   if (lane.surface == lane_surface::dated && pool.api_version.empty())
     map.problem("surface", "dated needs the pool's api_version, as in api_version: 2024-10-21");
-  if (!lane.as.empty() && !names.insert(lane.name()).second) {
+  const bool name_known = !lane.as.empty() && (tier || !map.has("tier"));
+  if (name_known && !names.insert(lane.name()).second) {
     map.problem(map.has("as") ? "as" : "model",
                 "expected a lane that differs from the pool's others in `as` or `tier`, found " +
                     lane.name() + " again");

@@ -18,7 +18,7 @@ struct member_change {
   std::string_view text = {};
 };
 
-/// The object with these changes; every other member stays, byte for byte. A body that is no JSON
+/// The object with these changes; every other value stays, byte for byte. A body that is no JSON
 /// object comes back as it is: prompts were validated when they were read.
 [[nodiscard]] std::string rewrite_body(std::string_view body, std::span<const member_change>);
 
