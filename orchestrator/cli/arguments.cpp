@@ -38,6 +38,11 @@ constexpr const char* status_help_end =
 the exit code is 0 when it is finished and every prompt was answered, 1 when some became error rows,
 3 when it is not finished.)";
 
+constexpr const char* pools_check_help_end =
+    R"(Credentials, reachability, certificates, this machine's clock, and whether each lane's model is
+there: by the provider's list of models, or by a call without content, which is refused and not
+billed. Exit codes: 0 no problem found; 2 some, each with what to do.)";
+
 constexpr const char* simulate_help_end =
     R"(Serves the pools of SIM.yaml on loopback, with the quotas, latencies and faults it names,
 until Ctrl-C. GET /_sim/stats tells what was sent, answered, refused and billed.)";
@@ -70,6 +75,7 @@ void add_run(CLI::App& app, run_options& o) {
   app.add_option("-c,--config", o.config, "Pools, lanes and the job's defaults")
       ->required()
       ->type_name("POOLS.yaml");
+  add_prices(app, o.prices);
   app.add_option("--job", o.job, "Name of the job; default: the output's name")->type_name("NAME");
   app.add_option("--errors", o.errors, "File for error rows")->type_name("FILE");
   app.add_option("--state", o.state, "Folder for what a resume needs")->type_name("DIR");
@@ -113,6 +119,42 @@ void add_status(CLI::App& app, status_options& o) {
   });
 }
 
+void add_costs(CLI::App& app, costs_options& o) {
+  app.footer(
+      "Billed so far, and what calls in doubt may have been billed. A fleet's jobs count as\n"
+      "long as they are kept; days are UTC, the last 400 of a run or job.");
+  auto* output =
+      app.add_option("-o,--output", o.output, "The run's output")->type_name("OUT.jsonl");
+  auto* state = app.add_option("--state", o.state, "The run's state folder")->type_name("DIR");
+  auto* config = app.add_option("-c,--config", o.config, "Of a fleet instead: where Kafka is")
+                     ->type_name("FLEET.yaml");
+  const std::map<std::string, cost_view> views{{"tenant", cost_view::tenant},
+                                               {"job", cost_view::job},
+                                               {"lane", cost_view::lane},
+                                               {"day", cost_view::day}};
+  app.add_option("--by", o.views, "Only this sheet; repeatable")
+      ->transform(CLI::CheckedTransformer(views).description(""))
+      ->type_name("tenant|job|lane|day");
+  app.add_flag("--json", o.json, "One JSON object on standard output");
+  app.callback([output, state, config] {
+    const bool of_files = !output->empty() || !state->empty();
+    if (of_files && !config->empty())
+      throw CLI::ValidationError("-c", "expected either a run's files or a fleet, found both");
+    if (!of_files && config->empty())
+      throw CLI::RequiredError("-o OUT.jsonl (the run's output), --state DIR, or -c FLEET.yaml");
+  });
+}
+
+void add_pools(CLI::App& app, pools_check_options& o) {
+  app.require_subcommand(1);
+  auto& check = *app.add_subcommand("check", "Ask every pool whether its lanes could work");
+  check.footer(pools_check_help_end);
+  check.add_option("-c,--config", o.config, "Pools and lanes")->required()->type_name("POOLS.yaml");
+  add_prices(check, o.prices);
+  check.add_flag("--send", o.send, "Send one small prompt a lane, too: that is billed");
+  check.add_flag("--json", o.json, "One JSON object a finding on standard output");
+}
+
 void add_simulate(CLI::App& app, simulate_options& o) {
   app.footer(simulate_help_end);
   app.add_option("-c,--config", o.config, "The pools to imitate")
@@ -134,6 +176,8 @@ parsed_arguments parse_arguments(int argc, const char* const* argv) {
   app.footer(main_help_end);
   run_options run;
   status_options status;
+  costs_options costs;
+  pools_check_options pools_check;
   simulate_options simulate;
   auto* run_command = app.add_subcommand("run", "Answer every prompt of the input files");
   auto* status_command = app.add_subcommand("status", "Show how far a run or a fleet's job is");
@@ -141,6 +185,10 @@ parsed_arguments parse_arguments(int argc, const char* const* argv) {
       app.add_subcommand("simulate", "Imitate providers on this machine, for trying things out");
   add_run(*run_command, run);
   add_status(*status_command, status);
+  auto* costs_command = app.add_subcommand("costs", "What was paid, by lane, day, job and tenant");
+  add_costs(*costs_command, costs);
+  auto* pools_command = app.add_subcommand("pools", "Find out whether pools could work");
+  add_pools(*pools_command, pools_check);
   add_simulate(*simulate_command, simulate);
   const fleet_arguments fleet(app);
   try {
@@ -161,6 +209,8 @@ parsed_arguments parse_arguments(int argc, const char* const* argv) {
   run.command_line.assign(argv, argv + argc);
   if (run_command->parsed()) return run;
   if (status_command->parsed()) return status;
+  if (costs_command->parsed()) return costs;
+  if (pools_command->parsed()) return pools_check;
   if (auto command = fleet.parsed()) return *std::move(command);
   return simulate;
 }

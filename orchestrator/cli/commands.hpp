@@ -1,6 +1,7 @@
 // The commands, each as a function of its flags that returns the exit code.
 #pragma once
 
+#include "orchestrator/cli/cost_sheet.hpp"
 #include "orchestrator/engine/run.hpp"
 
 #include <optional>
@@ -13,6 +14,7 @@ namespace spillway {
 struct run_options {
   std::vector<std::string> inputs;
   std::string output, config;
+  std::string prices;              ///< empty: the configuration's
   std::string errors, state, job;  ///< empty: derived from the output
   bool overwrite = false;
   bool strict = false;
@@ -42,6 +44,21 @@ struct status_options {
   bool json = false;
 };
 
+/// Of a run by its files, or of a fleet's jobs by its configuration.
+struct costs_options {
+  std::string output, state;
+  std::string config;
+  std::vector<cost_view> views;  ///< empty: all there are
+  bool json = false;
+};
+
+struct pools_check_options {
+  std::string config;
+  std::string prices;  ///< empty: the configuration's
+  bool send = false;   ///< one small prompt a lane, which is billed
+  bool json = false;
+};
+
 struct simulate_options {
   std::string config;
   std::string ready_file;
@@ -49,6 +66,8 @@ struct simulate_options {
 
 [[nodiscard]] int run_run(const run_options&, const stop_flag&);
 [[nodiscard]] int run_status(const status_options&);
+[[nodiscard]] int run_costs(const costs_options&);
+[[nodiscard]] int run_pools_check(const pools_check_options&);
 [[nodiscard]] int run_simulate(const simulate_options&);
 
 /// Prints a failure on standard error; returns its exit code.

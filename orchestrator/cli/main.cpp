@@ -46,6 +46,10 @@ struct command_runner {
     handle_stop_signals();
     return run_fleet_status(options, stop);
   }
+  int operator()(const spillway::costs_options& options) const { return run_costs(options); }
+  int operator()(const spillway::pools_check_options& options) const {
+    return run_pools_check(options);
+  }
   int operator()(const spillway::fleet_command& command) const {
     handle_stop_signals();
     return run_fleet_command(command, stop);

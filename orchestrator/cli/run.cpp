@@ -33,6 +33,7 @@ result<run_request> make_request(const run_options& options) {
   if (auto ok = check_paths(paths, options.inputs, options.config); !ok) return ok.error();
   config_rules rules;
   rules.budget_by_flag = options.budget.has_value();
+  rules.prices = options.prices;
   auto config = load_run_config(options.config, rules);
   if (!config) return config.error();
   run_request request;
