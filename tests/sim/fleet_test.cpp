@@ -227,7 +227,7 @@ TEST(fleet, another_configuration_keeps_calls_in_flight) {
   EXPECT_FALSE(m.e->uses(m.net));
   EXPECT_EQ(m.e->lanes(m.now).size(), 2u);
 
-  pools[0].api_key = secret_ref{secret_ref::source::env, "SPILLWAY_NO_SUCH_VARIABLE"};
+  pools[0].auth = api_key_auth{{secret_ref::source::env, "SPILLWAY_NO_SUCH_VARIABLE"}};
   pools[1].name = "c";
   EXPECT_FALSE(m.e->reconfigure(pools, {10, 10}, other, m.now));
   for (const auto& lane : m.e->lanes(m.now)) EXPECT_NE(lane.pool, "c") << "nothing changed";
