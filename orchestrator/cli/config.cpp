@@ -110,6 +110,8 @@ lane_config read_lane(yaml_map& map, const std::vector<std::string>& pool_reside
     lane.max_output_tokens = tokens(*n);
   lane.timeout = map.time("timeout", {1ms, timeout_max}).value_or(lane_config{}.timeout);
   lane.residency = read_residency(map).value_or(pool_residency);
+  lane.data_classes = read_data_classes(map).value_or(std::vector<std::string>{});
+  lane.embedding_model = map.string("embedding_model").value_or("");
   map.unsupported("surface", "the provider's own form is used");
   if (budget) {
     // A key that is there but wrong has its own problem already.
@@ -139,13 +141,17 @@ pool_config read_pool(yaml_map& map, bool budget) {
   if (auto tls = map.map("tls")) pool.ca_file = tls->string("ca_file", need::required).value_or("");
   pool.region = map.string("region").value_or("");
   const auto residency = read_residency(map).value_or(std::vector<std::string>{});
+  const auto data_classes = read_data_classes(map).value_or(std::vector<std::string>{});
   pool.connections = map.integer("connections", {1, connections_max});
   map.unsupported("api_version", "the version is part of the endpoint, as in .../openai/v1");
   map.unsupported("project", "it belongs to provider vertex");
   map.unsupported("location", "it belongs to provider vertex");
   std::set<std::string> lane_names;
-  for (auto& lane : map.maps("lanes", need::required))
+  for (auto& lane : map.maps("lanes", need::required)) {
     pool.lanes.push_back(read_lane(lane, residency, budget, lane_names));
+    auto& made = pool.lanes.back();
+    if (made.data_classes.empty() && !lane.has("data_classes")) made.data_classes = data_classes;
+  }
   return pool;
 }
 
@@ -153,9 +159,7 @@ pool_config read_pool(yaml_map& map, bool budget) {
 
 job_policy read_job(yaml_map& map) {
   job_policy job;
-  job.order = map.choice<lane_order>("order", {{"cost", lane_order::cost},
-                                               {"latency", lane_order::latency},
-                                               {"as-listed", lane_order::as_listed}});
+  read_routes(map, job);
   job.residency = read_residency(map);
   if (job.residency && job.residency->empty())
     map.problem("residency", "expected at least one name; leave the key out for no constraint");
@@ -254,6 +258,7 @@ result<run_config> parse_run_config(std::string_view text, std::string name, con
   }
   const bool budget = rules.budget_by_flag || config.job.budget.has_value();
   config.pools = read_pools(root, need::required, budget);
+  check_policy(root, config.job.routes, config.pools);
   // A fleet's file serves for a run, too: its sections must be right, and mean nothing here.
   if (auto kafka = root.map("kafka")) read_kafka(*kafka);
   if (auto member = root.map("member")) read_member(*member);
@@ -278,6 +283,7 @@ result<fleet_config> parse_fleet_config(std::string_view text, std::string name,
   }
   const bool budget = rules.budget_by_flag || config.job.budget.has_value();
   config.pools = read_pools(root, rules.pools_required ? need::required : need::optional, budget);
+  check_policy(root, config.job.routes, config.pools);
   if (auto kafka = root.map("kafka", need::required)) config.kafka = read_kafka(*kafka);
   if (auto member = root.map("member")) config.member = read_member(*member);
   if (auto problems = document.check()) return std::move(*problems);
