@@ -19,6 +19,7 @@ struct run_options {
   std::string audit;
   bool overwrite = false;
   bool strict = false;
+  bool dry_run = false;
   std::optional<nano_usd> budget;
   std::optional<lane_order> order;
   route_policy routes;
@@ -36,6 +37,12 @@ struct run_options {
   std::string log_level = "info";
   std::string log_format = "text";
   std::vector<std::string> command_line;  ///< as typed, to be shown for resuming
+};
+
+struct plan_options {
+  run_options run;  ///< what a run would be given; output, errors and state mean nothing
+  std::optional<std::int64_t> output_tokens;  ///< expected of an answer
+  std::optional<duration> latency;            ///< expected of a call
 };
 
 /// Of a run by its files, or of a fleet's jobs by its configuration.
@@ -67,10 +74,14 @@ struct simulate_options {
 };
 
 [[nodiscard]] int run_run(const run_options&, const stop_flag&);
+[[nodiscard]] int run_plan(const plan_options&, const stop_flag&);
 [[nodiscard]] int run_status(const status_options&);
 [[nodiscard]] int run_costs(const costs_options&);
 [[nodiscard]] int run_pools_check(const pools_check_options&);
 [[nodiscard]] int run_simulate(const simulate_options&);
+
+/// Lays what the flags say over the file's policy.
+void apply_flags(const run_options&, job_config&);
 
 /// Prints a failure on standard error; returns its exit code.
 int report(const failure&);

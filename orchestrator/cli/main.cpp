@@ -41,6 +41,10 @@ struct command_runner {
     handle_stop_signals();
     return run_run(options, stop);
   }
+  int operator()(const spillway::plan_options& options) const {
+    handle_stop_signals();
+    return run_plan(options, stop);
+  }
   int operator()(const spillway::status_options& options) const {
     if (options.config.empty()) return run_status(options);
     handle_stop_signals();
