@@ -14,10 +14,12 @@ struct run_options {
   std::vector<std::string> inputs;
   std::string output, config;
   std::string errors, state, job;  ///< empty: derived from the output
+  std::string audit;
   bool overwrite = false;
   bool strict = false;
   std::optional<nano_usd> budget;
   std::optional<lane_order> order;
+  route_policy routes;
   std::optional<std::vector<std::string>> residency;
   std::optional<in_doubt_policy> in_doubt;
   std::optional<std::int64_t> max_attempts;
