@@ -50,10 +50,23 @@ struct quota_config {
   double headroom = 0;                      ///< share in [0, 1) left to other traffic
 };
 
-struct price_config {
+struct token_prices {
   pico_usd_per_token input;
   pico_usd_per_token output;
-  std::optional<pico_usd_per_token> cached_input;  ///< absent: cached tokens cost `input`
+  std::optional<pico_usd_per_token> cached_input{};  ///< absent: cached tokens cost `input`
+  /// Of input tokens written to a prompt cache, and to one that lasts an hour. Absent: `input`, and
+  /// `cache_write`.
+  std::optional<pico_usd_per_token> cache_write{}, cache_write_1h{};
+};
+
+/// What a request costs as a whole when its input is longer than `above`.
+struct price_step {
+  tokens above;
+  token_prices prices;
+};
+
+struct price_config : token_prices {
+  std::vector<price_step> steps{};  ///< ascending
 };
 
 struct lane_config {
@@ -63,6 +76,7 @@ struct lane_config {
   lane_tier tier = lane_tier::standard;
   quota_config quota;
   std::optional<price_config> price;
+  std::string price_key;  ///< of a price file; empty: derived from pool and lane
   std::optional<tokens> max_output_tokens;
   duration timeout = std::chrono::minutes(10);
   std::vector<std::string> residency;     ///< the lane's own or its pool's; empty = undeclared

@@ -68,6 +68,12 @@ inline void add_number(CLI::App& app, const std::string& name, double max, const
       ->type_name(type);
 }
 
+inline void add_prices(CLI::App& app, std::string& file) {
+  app.add_option("--prices", file,
+                 "Prices of lanes that name none, in the form of LiteLLM's price file")
+      ->type_name("FILE");
+}
+
 inline void add_residency(CLI::App& app, std::optional<std::vector<std::string>>& out) {
   app.add_option_function<std::string>(
          "--residency",

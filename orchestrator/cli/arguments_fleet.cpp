@@ -255,6 +255,7 @@ struct fleet_arguments::parts {
         ->type_name("NAME");
     serve_app.add_option("--state", serve.state, "Folder of the local index; else member.state")
         ->type_name("DIR");
+    add_prices(serve_app, serve.prices);
     serve_app.add_option("--threads", serve.threads,
                          "Threads for parsing and encoding; 0: one a core");
     serve_app.add_option("--seed", serve.seed, "Of the retry delays; 0: random");

@@ -1,6 +1,7 @@
 // Parts of the configuration file that stand in files of their own. Internal to config.cpp.
 #pragma once
 
+#include "orchestrator/cli/prices.hpp"
 #include "orchestrator/runtime/yaml_reader.hpp"
 #include "schemas/config.hpp"
 #include "schemas/job.hpp"
@@ -21,12 +22,17 @@ inline constexpr const char* plain_name_expected =
 auth_config read_auth(yaml_map& pool, provider_kind, bool provider_known);
 /// Lower-case names such as [eu, us]; nothing when the key is absent or wrong.
 [[nodiscard]] std::optional<std::vector<std::string>> read_residency(yaml_map&);
+/// What the rest of the file means for lanes.
+struct lane_rules {
+  bool budget = false;                 ///< every lane needs a price, and a bound on a call's cost
+  const price_list* prices = nullptr;  ///< of lanes that name no price
+};
 /// The lanes of a pool that is read otherwise; `residency` is the pool's.
 [[nodiscard]] std::vector<lane_config> read_lanes(yaml_map& pool_map, const pool_config&,
                                                   const std::vector<std::string>& residency,
-                                                  bool budget);
-/// The list `pools`. With a budget every lane needs a price, and a bound on a call's cost.
-[[nodiscard]] std::vector<pool_config> read_pools(yaml_map& root, need, bool budget);
+                                                  const lane_rules&);
+/// The list `pools`.
+[[nodiscard]] std::vector<pool_config> read_pools(yaml_map& root, need, const lane_rules&);
 kafka_config read_kafka(yaml_map&);
 member_config read_member(yaml_map&);
 /// Which lanes a job may use, and in which order.

@@ -101,6 +101,7 @@ struct dead_options {
 struct serve_options {
   std::string config;
   std::string member, state;  ///< empty: the configuration's
+  std::string prices;         ///< empty: the configuration's
   unsigned threads = 0;
   std::uint64_t seed = 0;
   std::string log_level = "info";

@@ -294,9 +294,11 @@ void lane::read_headers(time_point now, const outcome& out) {
 
 std::optional<double> lane::typical_cost(tokens input, tokens output) const {
   const auto& c = setup_.config;
-  if (c.price)
-    return static_cast<double>(input.count()) * static_cast<double>(c.price->input.count()) +
-           static_cast<double>(output.count()) * static_cast<double>(c.price->output.count());
+  if (c.price) {
+    const auto& p = prices_at(*c.price, input);
+    return static_cast<double>(input.count()) * static_cast<double>(p.input.count()) +
+           static_cast<double>(output.count()) * static_cast<double>(p.output.count());
+  }
   if (c.tier == lane_tier::self_hosted) return 0.0;
   return std::nullopt;
 }

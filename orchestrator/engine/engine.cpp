@@ -1,5 +1,7 @@
 #include "orchestrator/engine/engine.hpp"
 
+#include "orchestrator/engine/lane_setups.hpp"
+
 #include "orchestrator/engine/for_items.hpp"
 
 #include <algorithm>
@@ -57,21 +59,8 @@ result<engine::new_pools> engine::make_pools(const std::vector<pool_config>& poo
     parts.adapter = adapter;
     parts.credentials = *std::move(credentials);
     for (const auto& lane : pools[p].lanes) {
-      lane_setup s;
-      s.pool = pools[p].name;
+      auto s = make_lane_setup(pools[p], lane, adapter, slots[p]);
       s.pool_index = parts.id;
-      s.config = lane;
-      s.slots = slots[p];
-      s.sliced = pools[p].provider == provider_kind::azure_openai;
-      s.provider = pools[p].provider;
-      s.region = pools[p].region;
-      for (std::size_t e = 0; e < endpoint_kinds; ++e) {
-        const auto kind = static_cast<endpoint_kind>(e);
-        s.takes[e] = {adapter->serves(kind, lane), adapter->unmappable(kind, lane)};
-      }
-      s.rate_charge = [adapter](tokens input, tokens max_output, tokens expected) {
-        return adapter->rate_charge({input, max_output, expected});
-      };
       const auto there = lane_id(static_cast<std::uint32_t>(made.lanes.size()));
       made.routes.push_back({&parts, 0, there});
       made.lanes.push_back(std::move(s));

@@ -36,6 +36,8 @@ lane_totals sample_totals() {
   t.output = tokens(90'003);
   t.settled = nano_usd(8'000'000'000'000);
   t.day_spend = nano_usd(-7);
+  t.by_day.add({20'100, 5, nano_usd(9)});
+  t.by_day.add({20'099, 4, nano_usd(7'000'000'000'000)});
   t.latency.count[0] = 5;
   t.latency.count[95] = 6;
   return t;
@@ -126,6 +128,7 @@ void expect_same(const progress& a, const progress& b) {
     EXPECT_EQ(x.day, y.day);
     EXPECT_EQ(x.day_requests, y.day_requests);
     EXPECT_EQ(x.day_spend, y.day_spend);
+    EXPECT_EQ(x.by_day, y.by_day);
   }
 }
 
