@@ -181,7 +181,7 @@ lane_config read_lane(yaml_map& map, const pool_config& pool,
     lane.max_output_tokens = tokens(*n);
   lane.timeout = map.time("timeout", {1ms, timeout_max}).value_or(lane_config{}.timeout);
   lane.residency = read_lane_residency(map, pool, lane, pool_residency);
-  lane.data_classes = read_data_classes(map).value_or(std::vector<std::string>{});
+  lane.data_classes = read_data_classes(map).value_or(pool.data_classes);
   lane.embedding_model = map.string("embedding_model").value_or("");
   const auto unpriced = read_price(map, pool, lane, rules.prices);
   if (lane.quota.usd_per_day && !lane.price && !map.has("price")) {
@@ -218,11 +218,8 @@ std::vector<lane_config> read_lanes(yaml_map& map, const pool_config& pool,
                                     const lane_rules& rules) {
   std::set<std::string> names;
   std::vector<lane_config> lanes;
-  const auto classes = read_data_classes(map).value_or(std::vector<std::string>{});
-  for (auto& lane : map.maps("lanes", need::required)) {
+  for (auto& lane : map.maps("lanes", need::required))
     lanes.push_back(read_lane(lane, pool, pool_residency, rules, names));
-    if (!lane.has("data_classes")) lanes.back().data_classes = classes;
-  }
   return lanes;
 }
 

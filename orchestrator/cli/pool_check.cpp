@@ -142,6 +142,9 @@ std::string smallest_prompt(const std::string& model, endpoint_kind kind) {
       body = R"({"model":)" + quoted + R"(,"input":"Say ok.","max_output_tokens":16})";
       break;
     case endpoint_kind::embeddings: body = R"({"model":)" + quoted + R"(,"input":"ok"})"; break;
+    case endpoint_kind::completions:
+      body = R"({"model":)" + quoted + R"(,"prompt":"Say ok.","max_tokens":16})";
+      break;
   }
   return R"({"custom_id":"check","method":"POST","url":")" + std::string(url_of(kind)) +
          R"(","body":)" + body + "}";
