@@ -84,12 +84,13 @@ class pool_checker {
   }
 
   [[nodiscard]] endpoint_kind endpoint_of(const lane_config& lane) const {
-    const bool embeds = lane.model.find("embed") != std::string::npos ||
-                        !adapter_->serves(endpoint_kind::chat_completions, lane);
-    if (embeds && adapter_->serves(endpoint_kind::embeddings, lane))
-      return endpoint_kind::embeddings;
-    return adapter_->serves(endpoint_kind::chat_completions, lane) ? endpoint_kind::chat_completions
-                                                                   : endpoint_kind::responses;
+    using enum endpoint_kind;
+    auto wanted = {chat_completions, responses, completions, embeddings};
+    if (lane.model.find("embed") != std::string::npos || lane.as.find("embed") != std::string::npos)
+      wanted = {embeddings, chat_completions, responses, completions};
+    for (const auto kind : wanted)
+      if (adapter_->serves(kind, lane)) return kind;
+    return chat_completions;
   }
 
   /// Sends with credentials, as far as there are any. Notes reachability and
