@@ -38,11 +38,13 @@ void read_quota(yaml_map& lane_map, lane_config& lane) {
     map->unsupported(key, "use rpm, tpm, concurrency, rpd and usd_per_day");
 }
 
-token_prices read_token_prices(yaml_map& map) {
+/// `below`: of shorter requests, whose output price goes on where the step names none.
+token_prices read_token_prices(yaml_map& map, const token_prices& below = {}) {
   constexpr number_range range{0, usd_per_million_max};
   token_prices prices;
   prices.input = price_of(map.number("input", range, need::required).value_or(0));
-  prices.output = price_of(map.number("output", range).value_or(0));
+  prices.output = below.output;
+  if (const auto usd = map.number("output", range)) prices.output = price_of(*usd);
   for (const auto& [key, price] : {std::pair{"cached_input", &prices.cached_input},
                                    std::pair{"cache_write", &prices.cache_write},
                                    std::pair{"cache_write_1h", &prices.cache_write_1h}})
@@ -60,7 +62,7 @@ std::string read_price(yaml_map& lane_map, const pool_config& pool, lane_config&
       const tokens above(step.integer("tokens", {1, rate_max}, need::required).value_or(0));
       if (!price.steps.empty() && above <= price.steps.back().above)
         step.problem("tokens", "expected more than in the step before");
-      price.steps.push_back({above, read_token_prices(step)});
+      price.steps.push_back({above, read_token_prices(step, price)});
     }
     lane.price = std::move(price);
   }

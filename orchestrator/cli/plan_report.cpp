@@ -40,21 +40,20 @@ plan_lane limits_of(const lane_setup& lane) {
   return out;
 }
 
-/// Lanes of one kind, best first: as the scheduler ranks them before it has
-/// measured anything.
-std::vector<std::size_t> ranked(const std::vector<lane_setup>& lanes, const job_config& job,
-                                const kind_sums& sums, std::vector<std::size_t> fit) {
-  const auto key = [&](std::size_t i) -> std::pair<std::int64_t, double> {
+using fit_lanes = std::vector<const lane_sums*>;
+
+/// Lanes of one kind, best first: as the scheduler ranks them before it has measured anything.
+fit_lanes ranked(const std::vector<lane_setup>& lanes, const job_config& job, fit_lanes fit) {
+  const auto key = [&](const lane_sums* sums) -> std::pair<std::int64_t, double> {
     if (job.order == lane_order::latency || job.order == lane_order::as_listed) return {};
-    const auto& lane = lanes[i];
+    const auto& lane = lanes[sums->lane];
     const bool free = !lane.config.price && lane.config.tier == lane_tier::self_hosted;
-    const double cost = lane.config.price || free
-                            ? static_cast<double>(sums.lanes[i].expected.count())
-                            : std::numeric_limits<double>::infinity();
+    const double cost = lane.config.price || free ? static_cast<double>(sums->expected.count())
+                                                  : std::numeric_limits<double>::infinity();
     return {job.order == lane_order::weights ? -weight_of(job.routes, lane) : 0, cost};
   };
   std::stable_sort(fit.begin(), fit.end(),
-                   [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
+                   [&](const auto* a, const auto* b) { return key(a) < key(b); });
   return fit;
 }
 
@@ -92,17 +91,17 @@ class reporter {
     model.max_output += sums.max_output;
     model.unbounded += sums.unbounded;
     const auto policy = job_.routes.unmappable.value_or(unmappable_policy::restrict);
-    std::vector<std::size_t> fit;
+    fit_lanes fit;
     std::string why_not = "no lane offers the model";
-    for (std::size_t i = 0; i < lanes_.size(); ++i) {
-      if (lanes_[i].config.model != kind.model) continue;
-      const auto why = refusal_of(job_, lanes_[i], kind.endpoint, sums.features);
+    for (const auto& one : sums.lanes) {
+      const auto& lane = lanes_[one.lane];
+      const auto why = refusal_of(job_, lane, kind.endpoint, sums.features);
       if (why == route_refusal::none) {
-        fit.push_back(i);
+        fit.push_back(&one);
         continue;
       }
-      why_not = reason(why, lanes_[i], kind.endpoint, sums.features, policy);
-      out_.lanes[i].refused[why_not] += sums.prompts;
+      why_not = reason(why, lane, kind.endpoint, sums.features, policy);
+      out_.lanes[one.lane].refused[why_not] += sums.prompts;
     }
     if (kind.endpoint == endpoint_kind::embeddings && mixes_vectors(fit)) {
       why_not = "lanes of different embedding models";
@@ -114,33 +113,34 @@ class reporter {
     }
     out_.sent += sums.prompts;
     nano_usd dearest;
-    for (const auto i : fit) {
-      auto& lane = out_.lanes[i];
+    for (const auto* one : fit) {
+      auto& lane = out_.lanes[one->lane];
       lane.eligible += sums.prompts;
-      lane.bound += sums.lanes[i].bound;
-      lane.expected += sums.lanes[i].expected;
-      dearest = std::max(dearest, sums.lanes[i].bound);
+      lane.bound += one->bound;
+      lane.expected += one->expected;
+      dearest = std::max(dearest, one->bound);
       out_.priced = out_.priced && lane.priced;
     }
     out_.bound += dearest;
-    kinds_.push_back(flow_of(kind, sums, ranked(lanes_, job_, sums, std::move(fit))));
+    kinds_.push_back(flow_of(kind, sums, ranked(lanes_, job_, std::move(fit))));
   }
 
-  [[nodiscard]] bool mixes_vectors(const std::vector<std::size_t>& fit) const {
-    return std::any_of(fit.begin(), fit.end(), [&](std::size_t i) {
-      return embedding_identity(lanes_[i].config) != embedding_identity(lanes_[fit.front()].config);
-    });
+  [[nodiscard]] bool mixes_vectors(const fit_lanes& fit) const {
+    const auto identity = [&](const lane_sums* one) {
+      return embedding_identity(lanes_[one->lane].config);
+    };
+    return std::any_of(fit.begin(), fit.end(),
+                       [&](const auto* one) { return identity(one) != identity(fit.front()); });
   }
 
-  plan_kind flow_of(const prompt_kind& kind, const kind_sums& sums,
-                    const std::vector<std::size_t>& fit) const {
+  plan_kind flow_of(const prompt_kind& kind, const kind_sums& sums, const fit_lanes& fit) const {
     const double n = static_cast<double>(sums.prompts);
     plan_kind out{n, {}};
-    for (const auto i : fit) {
+    for (const auto* one : fit) {
       plan_route route;
-      route.lane = i;
-      route.charge = sums.lanes[i].charge / n;
-      route.nano_usd = static_cast<double>(sums.lanes[i].expected.count()) / n;
+      route.lane = one->lane;
+      route.charge = one->charge / n;
+      route.nano_usd = static_cast<double>(one->expected.count()) / n;
       route.latency_s = kind.endpoint == endpoint_kind::embeddings
                             ? first_token_s / 2
                             : first_token_s + sums.expected_output / n / tokens_per_s;

@@ -67,7 +67,9 @@ class plan_counter {
   plan_counter(const std::vector<lane_setup>& lanes,
                const std::function<std::string(const std::string&)>& model_of,
                const plan_rules& rules)
-      : lanes_(lanes), model_of_(model_of), rules_(rules) {}
+      : lanes_(lanes), model_of_(model_of), rules_(rules) {
+    for (std::size_t i = 0; i < lanes.size(); ++i) by_model_[lanes[i].config.model].push_back(i);
+  }
 
   void add(std::size_t slot, const parsed_line& parsed, std::string_view line) {
     const auto& p = parsed.value;
@@ -86,7 +88,9 @@ class plan_counter {
     kind.size = static_cast<int>(std::log2(input));
     auto& sums = slots_[slot].kinds[kind];
     sums.features = features;
-    if (sums.lanes.empty()) sums.lanes.resize(lanes_.size());
+    if (sums.prompts == 0)
+      if (const auto found = by_model_.find(kind.model); found != by_model_.end())
+        for (const auto i : found->second) sums.lanes.push_back({i, {}, {}, 0});
     ++sums.prompts;
     sums.input += input;
     sums.max_output += p.max_output;
@@ -96,10 +100,8 @@ class plan_counter {
     const prompt_size size{static_cast<std::int64_t>(body.size()), p.images, p.choices,
                            p.max_output};
     const tokens in(static_cast<std::int64_t>(std::ceil(input)));
-    for (std::size_t i = 0; i < lanes_.size(); ++i) {
-      const auto& lane = lanes_[i];
-      if (lane.config.model != kind.model) continue;
-      auto& to = sums.lanes[i];
+    for (auto& to : sums.lanes) {
+      const auto& lane = lanes_[to.lane];
       to.charge += static_cast<double>(lane.rate_charge(in, p.max_output, output).count());
       to.bound += worst_case(size, lane.config);
       if (lane.config.price) {
@@ -141,6 +143,7 @@ class plan_counter {
   }
 
   const std::vector<lane_setup>& lanes_;
+  std::map<std::string, std::vector<std::size_t>> by_model_;
   const std::function<std::string(const std::string&)>& model_of_;
   const plan_rules& rules_;
   std::array<slot_sums, scan_rules::slots> slots_;

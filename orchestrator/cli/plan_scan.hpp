@@ -30,9 +30,10 @@ struct prompt_kind {
 
 /// What these prompts come to on one lane.
 struct lane_sums {
-  nano_usd bound;     ///< worst cases, as they are reserved
-  nano_usd expected;  ///< at the estimated input and the expected output
-  double charge = 0;  ///< tokens, by the lane's limiter
+  std::size_t lane = 0;  ///< index into the lanes
+  nano_usd bound;        ///< worst cases, as they are reserved
+  nano_usd expected;     ///< at the estimated input and the expected output
+  double charge = 0;     ///< tokens, by the lane's limiter
 };
 
 struct kind_sums {
@@ -42,7 +43,7 @@ struct kind_sums {
   tokens max_output;           ///< of prompts that say one, times their choices
   std::int64_t unbounded = 0;  ///< prompts that say none
   prompt_features features;
-  std::vector<lane_sums> lanes;  ///< of all lanes; zero where the model is another
+  std::vector<lane_sums> lanes;  ///< those of the model
 };
 
 struct planned_batch {

@@ -91,27 +91,30 @@ class flows {
 
   /// What each kind gets of each lane while nothing changes: equal parts of its permits.
   void share_lanes() {
-    for (std::size_t l = 0; l < lanes_.size(); ++l) {
-      double users = 0, charge = 0, latency = 0;
-      const auto each_user = [&](auto&& act) {
-        for (std::size_t k = 0; k < kinds_.size(); ++k)
-          for (std::size_t r = 0; r < kinds_[k].routes.size(); ++r)
-            if (kinds_[k].routes[r].lane == l && left_[k] > none_left &&
-                open_today(kinds_[k].routes[r]))
-              act(k, r);
-      };
-      each_user([&](std::size_t k, std::size_t r) {
-        users += 1;
-        charge += kinds_[k].routes[r].charge;
-        latency += kinds_[k].routes[r].latency_s;
-      });
-      if (users == 0) continue;
-      double rate = static_cast<double>(lanes_[l].slots) / latency;
-      if (lanes_[l].requests_per_s) rate = std::min(rate, *lanes_[l].requests_per_s / users);
-      if (lanes_[l].tokens_per_s && charge > 0)
-        rate = std::min(rate, *lanes_[l].tokens_per_s / charge);
-      each_user([&](std::size_t k, std::size_t r) { rates_[k][r] = rate; });
-    }
+    struct users {
+      double count = 0, charge = 0, latency = 0;
+    };
+    std::vector<users> of(lanes_.size());
+    const auto each_user = [&](auto&& act) {
+      for (std::size_t k = 0; k < kinds_.size(); ++k) {
+        if (left_[k] <= none_left) continue;
+        for (std::size_t r = 0; r < kinds_[k].routes.size(); ++r)
+          if (open_today(kinds_[k].routes[r])) act(kinds_[k].routes[r], rates_[k][r]);
+      }
+    };
+    each_user([&](const plan_route& route, double&) {
+      auto& u = of[route.lane];
+      u.count += 1;
+      u.charge += route.charge;
+      u.latency += route.latency_s;
+    });
+    each_user([&](const plan_route& route, double& rate) {
+      const auto& lane = lanes_[route.lane];
+      const auto& u = of[route.lane];
+      rate = static_cast<double>(lane.slots) / u.latency;
+      if (lane.requests_per_s) rate = std::min(rate, *lane.requests_per_s / u.count);
+      if (lane.tokens_per_s && u.charge > 0) rate = std::min(rate, *lane.tokens_per_s / u.charge);
+    });
   }
 
   /// Goes on until a kind or a day's quota is used up. False when nothing more will ever go.

@@ -39,6 +39,7 @@ planned_batch batch(const std::vector<lane_setup>& lanes, std::int64_t n,
   sums.max_output = tokens(10 * n);
   for (const auto& l : lanes) {
     lane_sums one;
+    one.lane = sums.lanes.size();
     one.expected = cost_of(tokens(100 * n), l.config.price->input);
     one.bound = one.expected * 4;
     one.charge = sums.input;

@@ -257,6 +257,8 @@ TEST(prices, of_a_configuration_come_from_its_file_unless_the_lane_says_otherwis
   ASSERT_TRUE(own) << own.error().message;
   EXPECT_EQ(own->pools[0].lanes[0].price->input, pico_usd_per_token(1'000'000));
   EXPECT_EQ(own->pools[0].lanes[0].price->steps[0].above, tokens(10));
+  EXPECT_EQ(own->pools[0].lanes[0].price->steps[0].prices.output, pico_usd_per_token(2'000'000))
+      << "not free: as below";
   const auto keyed = read(", price_key: gpt-old");
   ASSERT_TRUE(keyed) << keyed.error().message;
   EXPECT_EQ(keyed->pools[0].lanes[0].price->input, pico_usd_per_token(1'000'000));
