@@ -99,6 +99,10 @@ TEST(provider_decode, usage_with_gaps) {
       chat,
       R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":50}}})");
   EXPECT_EQ(o.usage.cached, tokens(9)) << "never more cached than sent";
+  o = decode(
+      chat,
+      R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":2,"cache_write_tokens":4}}})");
+  EXPECT_EQ(o.usage.cache_write, tokens(4));
 }
 
 TEST(provider_decode, filtered_refused_and_cut_answers_are_answers) {
