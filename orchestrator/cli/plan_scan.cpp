@@ -27,7 +27,8 @@ double text_tokens(dom::element value) {
     case dom::element_type::STRING: return estimate_tokens(value.get_string().value_unsafe());
     case dom::element_type::ARRAY: {
       double sum = 0;
-      for (const auto item : value.get_array().value_unsafe()) {
+      const dom::array items = value.get_array().value_unsafe();
+      for (const auto item : items) {
         // Token ids, and lists of them.
         if (item.type() == dom::element_type::INT64 || item.type() == dom::element_type::UINT64)
           sum += 1;
@@ -38,7 +39,8 @@ double text_tokens(dom::element value) {
     }
     case dom::element_type::OBJECT: {
       double sum = 0;
-      for (const auto field : value.get_object().value_unsafe()) {
+      const dom::object fields = value.get_object().value_unsafe();
+      for (const auto field : fields) {
         const auto key = field.key;
         if (key == "image_url" || key == "input_audio" || key == "file" || key == "type" ||
             key == "role")
