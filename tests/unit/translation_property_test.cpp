@@ -244,6 +244,15 @@ const char* const answers[] = {
       "type.googleapis.com/google.rpc.RetryInfo","retryDelay":"3s"}]}}])",
     R"({"type":"error","error":{"type":"rate_limit_error","message":"m","details":{"error_code":
       "ramp_limit_exceeded"}}})",
+    R"({"output":{"message":{"role":"assistant","content":[{"text":"x"},{"toolUse":{"toolUseId":"t",
+      "name":"f","input":{"a":[1]}}},{"citationsContent":{"content":[{"text":"y"}]}}]}},
+      "stopReason":"malformed_tool_use","serviceTier":{"type":"flex"},"usage":{"inputTokens":
+      9223372036854775807,"outputTokens":9223372036854775807,"cacheReadInputTokens":1},
+      "additionalModelResponseFields":{"usage":{"output_tokens_details":{"thinking_tokens":5}}}})",
+    R"({"embedding":[0.5,1],"embeddings":{"float":[[1],[2]]},"inputTextTokenCount":3})",
+    R"({"__type":"a#ModelErrorException:x","originalStatusCode":500,"Message":"tokens per day"})",
+    R"({"id":"c","choices":[{"message":{"content":"<reasoning>x</reasoning>y","tool_calls":[
+      {"id":"call_0","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"stop"}]})",
 };
 
 TEST(translations, damaged_answers_are_read_without_harm) {
@@ -262,7 +271,8 @@ TEST(translations, damaged_answers_are_read_without_harm) {
   };
   for (const form& f : forms) {
     const auto adapter = make_provider(cloud_pool(f.kind));
-    for (const lane_surface surface : {f.surface, lane_surface::predict, lane_surface::openai}) {
+    for (const lane_surface surface :
+         {f.surface, lane_surface::predict, lane_surface::invoke, lane_surface::openai}) {
       const auto lane = cloud_lane(f.model, surface);
       for (int i = 0; i < 600; ++i) {
         const int status = i % 3 == 0 ? 429 : 200;
