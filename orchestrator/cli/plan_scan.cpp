@@ -162,7 +162,8 @@ double estimate_input(std::string_view body, endpoint_kind endpoint, std::int64_
       !root.is_object())
     return pictures + static_cast<double>(body.size()) / 4;
   double sum = pictures;
-  for (const auto field : root.get_object().value_unsafe()) {
+  const dom::object members = root.get_object().value_unsafe();
+  for (const auto field : members) {
     const auto key = field.key;
     if (key == "messages")
       sum += text_tokens(field.value) + reply_tokens +

@@ -10,6 +10,7 @@
 #include "workers/auth/authenticator.hpp"
 #include "workers/providers/headers.hpp"
 
+#include <array>
 #include <boost/json/value.hpp>
 
 #include <algorithm>
@@ -85,7 +86,7 @@ class pool_checker {
 
   [[nodiscard]] endpoint_kind endpoint_of(const lane_config& lane) const {
     using enum endpoint_kind;
-    auto wanted = {chat_completions, responses, completions, embeddings};
+    std::array wanted = {chat_completions, responses, completions, embeddings};
     if (lane.model.find("embed") != std::string::npos || lane.as.find("embed") != std::string::npos)
       wanted = {embeddings, chat_completions, responses, completions};
     for (const auto kind : wanted)

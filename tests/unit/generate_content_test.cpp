@@ -109,7 +109,7 @@ TEST(generate_content, settings) {
     "temperature":1.5,"top_p":0.25,"stop":["a","b"],"seed":-4,"n":3,"presence_penalty":0.5,
     "frequency_penalty":-1,"logprobs":true,"top_logprobs":2,"logit_bias":{"5":1},
     "parallel_tool_calls":false,"service_tier":"flex","response_format":{"type":"json_schema",
-    "json_schema":{"name":"n","strict":true,"schema":{"type":"object"}}}})")
+    "json_schema":{"name":"n","strict":true,"schema":{"type":"object"}}})")
                             .at("generationConfig");
   EXPECT_EQ(settings, json(R"({"maxOutputTokens":9,"temperature":1.5,"topP":0.25,
     "stopSequences":["a","b"],"seed":-4,"candidateCount":3,"presencePenalty":0.5,

@@ -58,8 +58,8 @@ class sampler {
     return n;
   }
   std::string text() {
-    static constexpr const char* odd[] = {"", "\"quoted\\\"", "\n\t\x01", "h\xC3\xA9 \xF0\x9F\x99\x82",
-                                          "</s>", "{\"a\":[1,2"};
+    static constexpr const char* odd[] = {
+        "", "\"quoted\\\"", "\n\t\x01", "h\xC3\xA9 \xF0\x9F\x99\x82", "</s>", "{\"a\":[1,2"};
     return odd[pick(std::size(odd))] + mark() + odd[pick(std::size(odd))];
   }
   object message(const char* role) { return {{"role", role}, {"content", text()}}; }
@@ -69,8 +69,8 @@ class sampler {
     array out{object{{"type", "text"}, {"text", text()}}};
     if (chance(2)) {
       const auto data = mark(prompt_feature::image_data);
-      out.push_back(object{{"type", "image_url"},
-                           {"image_url", {{"url", "data:image/png;base64," + data}}}});
+      out.push_back(
+          object{{"type", "image_url"}, {"image_url", {{"url", "data:image/png;base64," + data}}}});
     }
     if (chance(3)) {
       const auto url = "https://x.example/" + mark(prompt_feature::image_url);
@@ -116,14 +116,14 @@ class sampler {
     if (chance(2)) body["max_completion_tokens"] = number({});
     if (chance(2)) body["seed"] = number(prompt_feature::seed);
     if (chance(2)) body["stop"] = array{mark(prompt_feature::stop), mark(prompt_feature::stop)};
-    if (chance(3)) body["logit_bias"] = object{{std::to_string(number(prompt_feature::logit_bias)), 1}};
+    if (chance(3))
+      body["logit_bias"] = object{{std::to_string(number(prompt_feature::logit_bias)), 1}};
     if (chance(3)) {
       const auto name = mark(prompt_feature::json_schema);
       object property{{"type", "integer"}, {"maximum", number(prompt_feature::json_schema)}};
       object schema{{"type", "object"}, {"properties", {{name, std::move(property)}}}};
-      body["response_format"] =
-          object{{"type", "json_schema"},
-                 {"json_schema", {{"name", "n"}, {"schema", std::move(schema)}}}};
+      body["response_format"] = object{
+          {"type", "json_schema"}, {"json_schema", {{"name", "n"}, {"schema", std::move(schema)}}}};
     }
     if (chance(2)) body["temperature"] = decimal(prompt_feature::temperature);
     if (chance(2)) body["top_p"] = decimal(prompt_feature::top_p);
@@ -169,6 +169,14 @@ const form forms[] = {
     {"responses", provider_kind::vertex, "gpt-6-sol", lane_surface::responses},
     {"messages", provider_kind::anthropic, "claude-sonnet-4-5", lane_surface::messages},
     {"messages 5", provider_kind::anthropic, "claude-opus-5-5", lane_surface::messages},
+    {"converse", provider_kind::bedrock, "us.anthropic.claude-sonnet-4-5-v1:0",
+     lane_surface::converse},
+    {"converse gpt", provider_kind::bedrock, "global.openai.gpt-6-sol", lane_surface::converse},
+    {"converse gpt-oss", provider_kind::bedrock, "openai.gpt-oss-120b-1:0", lane_surface::converse},
+    {"converse llama", provider_kind::bedrock, "us.meta.llama4-scout-v1:0", lane_surface::converse},
+    {"bedrock openai", provider_kind::bedrock, "openai.gpt-oss-120b-1:0", lane_surface::openai},
+    {"bedrock openai gpt", provider_kind::bedrock, "openai.gpt-6-sol", lane_surface::openai},
+    {"bedrock responses", provider_kind::bedrock, "openai.gpt-5.5", lane_surface::responses},
 };
 
 TEST(translations, nothing_asked_is_lost_unless_the_lane_says_so) {
@@ -236,6 +244,15 @@ const char* const answers[] = {
       "type.googleapis.com/google.rpc.RetryInfo","retryDelay":"3s"}]}}])",
     R"({"type":"error","error":{"type":"rate_limit_error","message":"m","details":{"error_code":
       "ramp_limit_exceeded"}}})",
+    R"({"output":{"message":{"role":"assistant","content":[{"text":"x"},{"toolUse":{"toolUseId":"t",
+      "name":"f","input":{"a":[1]}}},{"citationsContent":{"content":[{"text":"y"}]}}]}},
+      "stopReason":"malformed_tool_use","serviceTier":{"type":"flex"},"usage":{"inputTokens":
+      9223372036854775807,"outputTokens":9223372036854775807,"cacheReadInputTokens":1},
+      "additionalModelResponseFields":{"usage":{"output_tokens_details":{"thinking_tokens":5}}}})",
+    R"({"embedding":[0.5,1],"embeddings":{"float":[[1],[2]]},"inputTextTokenCount":3})",
+    R"({"__type":"a#ModelErrorException:x","originalStatusCode":500,"Message":"tokens per day"})",
+    R"({"id":"c","choices":[{"message":{"content":"<reasoning>x</reasoning>y","tool_calls":[
+      {"id":"call_0","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"stop"}]})",
 };
 
 TEST(translations, damaged_answers_are_read_without_harm) {
@@ -254,13 +271,14 @@ TEST(translations, damaged_answers_are_read_without_harm) {
   };
   for (const form& f : forms) {
     const auto adapter = make_provider(cloud_pool(f.kind));
-    for (const lane_surface surface : {f.surface, lane_surface::predict, lane_surface::openai}) {
+    for (const lane_surface surface :
+         {f.surface, lane_surface::predict, lane_surface::invoke, lane_surface::openai}) {
       const auto lane = cloud_lane(f.model, surface);
       for (int i = 0; i < 600; ++i) {
         const int status = i % 3 == 0 ? 429 : 200;
-        const auto o = adapter->decode("/v1/chat/completions",
-                                       reply(status, damage(answers[random() % std::size(answers)])),
-                                       lane);
+        const auto o =
+            adapter->decode("/v1/chat/completions",
+                            reply(status, damage(answers[random() % std::size(answers)])), lane);
         EXPECT_EQ(o.kind == outcome_kind::answered, o.error_code.empty());
         if (o.kind == outcome_kind::answered) {
           EXPECT_TRUE(json(o.body).is_object()) << o.body;
@@ -278,6 +296,7 @@ TEST(translations, damaged_prompts_are_written_as_json) {
   for (const form& f : forms) {
     const auto adapter = make_provider(cloud_pool(f.kind));
     const auto lane = cloud_lane(f.model, f.surface);
+    if (f.surface == lane_surface::openai) continue;  // passed on as they are
     for (unsigned seed = 0; seed < 100; ++seed) {
       auto s = sampler(seed).make();
       const std::size_t at = random() % s.body.size();

@@ -39,8 +39,11 @@ int status_of(std::string_view code) {
 }
 
 void read_fields(const object& root, error_report& report) {
-  for (const char* key : {"__type", "code"})
-    if (report.code.empty()) report.code = plain_code(text_at(root, key));
+  for (const char* key : {"__type", "code"}) {
+    auto code = plain_code(text_at(root, key));
+    const bool number = code.find_first_not_of("0123456789") == std::string::npos;
+    if (report.code.empty() && !number) report.code = std::move(code);
+  }
   for (const char* key : {"message", "Message", "errorMessage"})
     if (report.message.empty()) report.message = text_at(root, key);
   if (report.code != "ModelErrorException") return;
