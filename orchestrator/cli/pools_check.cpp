@@ -10,10 +10,10 @@
 #include "workers/auth/authenticator.hpp"
 #include "workers/providers/headers.hpp"
 
-#include <array>
 #include <boost/json/value.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <thread>
 
