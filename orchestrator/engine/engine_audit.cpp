@@ -4,7 +4,6 @@
 #include "orchestrator/engine/engine.hpp"
 
 #include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
