@@ -22,7 +22,8 @@ import traceback
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "integration"))
 if "--spillway" in sys.argv:  # before the module that reads it is loaded
-    os.environ["SPILLWAY_BIN"] = str(pathlib.Path(sys.argv[sys.argv.index("--spillway") + 1]).resolve())
+    at = sys.argv.index("--spillway") + 1
+    os.environ["SPILLWAY_BIN"] = str(pathlib.Path(sys.argv[at]).resolve())
 
 import support  # noqa: E402
 from clouds_support import ENVIRONMENT, NAMES, cloud, identity, sim_cloud  # noqa: E402
@@ -91,7 +92,8 @@ class Bench:
     def finish(self, resent=0):
         """The invariants: every prompt answered once by its own answer, no call repeated beyond
         `resent` (calls whose answer was lost may be), and nothing billed that is not accounted."""
-        self.expect(self.process.wait(RUN_SECONDS_MAX) == 0, "exit code; " + self.process.err[-1500:])
+        code = self.process.wait(RUN_SECONDS_MAX)
+        self.expect(code == 0, f"exit code {code}; {self.process.err[-1500:]}")
         rows = support.read_rows(self.output)
         answered = [r["custom_id"] for r in rows]
         self.lost = len(set(self.ids) - set(answered))
@@ -220,7 +222,7 @@ def residency(bench):
     bench.start(pools, residency=["eu"])
     stats = bench.finish()
     bench.expect(stats["pools"]["bedrock"]["requests"] == 0, "prompts left the EU")
-    bench.expect(stats["pools"]["openai"]["requests"] == 0, "prompts went where nothing is declared")
+    bench.expect(stats["pools"]["openai"]["requests"] == 0, "prompts went to no known place")
     bench.expect({r["spillway"]["pool"] for r in bench.rows} == {"vertex"}, "rows of other pools")
     events = bench.process.events()
     seen = {x["health"] for e in events for x in e["lanes"] if x["pool"] == "vertex"}

@@ -156,6 +156,6 @@ def special_prompts():
 def write_special(path):
     with open(path, "w", encoding="utf-8") as file:
         for kind, body in special_prompts():
-            line = {"custom_id": kind, "method": "POST", "url": "/v1/chat/completions", "body": body}
-            file.write(json.dumps(line) + "\n")
+            line = {"custom_id": kind, "method": "POST", "url": "/v1/chat/completions"}
+            file.write(json.dumps({**line, "body": body}) + "\n")
     return [kind for kind, _ in special_prompts()]

@@ -215,7 +215,9 @@ print(json.dumps({"text": said.content[0].text, "stop": said.stop_reason,
 
     def test_azure_openai_with_key_version_and_token(self):
         sim = self.simulate(
-            sim_pool("z", "azure-openai", identity=True, models=["dep"], api_versions=["2024-10-21"]),
+            sim_pool(
+                "z", "azure-openai", identity=True, models=["dep"], api_versions=["2024-10-21"]
+            ),
             identity={"entra": {"tenant": "t", "client_id": "c", "client_secret": "s"}},
         )
         script = """
