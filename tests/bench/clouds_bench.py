@@ -19,20 +19,22 @@ TARGET = 0.6
 
 SIM = """listen: 127.0.0.1:0
 threads: 1
-{tls}pools:
+{tls}identity:
+  google: {{ key_file: {account} }}
+  aws: {{ access_key_id: AKIDEXAMPLE, secret_access_key: secret }}
+pools:
   - {{ name: plain, provider: openai, latency: 0ms, output_tokens: 8, api_key: k }}
   - name: aws
     provider: bedrock
     latency: 0ms
     output_tokens: 8
     region: us-east-1
-    access_key_id: AKIDEXAMPLE
-    secret_access_key: secret
+    identity: true
   - name: google
     provider: vertex
     latency: 0ms
     output_tokens: 8
-    service_account: {account}
+    identity: true
 """
 LANE = "lanes: [{ model: bench, as: %s, quota: { concurrency: %d } }]"
 POOLS = {

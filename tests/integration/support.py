@@ -118,9 +118,11 @@ class Process:
 class Simulator:
     """`spillway simulate` with the given pools, until the test ends."""
 
-    def __init__(self, folder, pools, name="sim", tls=None, seed=1):
+    def __init__(self, folder, pools, name="sim", tls=None, seed=1, identity=None):
         self.ready_path = folder / f"{name}.ready.json"
         config = {"listen": "127.0.0.1:0", "seed": seed, "pools": pools}
+        if identity:
+            config["identity"] = identity
         self.tls = ssl.create_default_context(cafile=tls["ca_file"]) if tls else None
         if tls:
             config["tls"] = {"cert_file": str(tls["cert_file"]), "key_file": str(tls["key_file"])}
@@ -146,6 +148,14 @@ class Simulator:
     def stats(self):
         with self._opener.open(self.url + "/_sim/stats", timeout=10) as answer:
             return json.load(answer)
+
+    def control(self, **change):
+        """Changes faults, keys or identity services from now on."""
+        request = urllib.request.Request(
+            self.url + "/_sim/control", json.dumps(change).encode(), method="POST"
+        )
+        with self._opener.open(request, timeout=10) as answer:
+            answer.read()
 
     def wait_for(self, condition, what, seconds=30):
         return wait_until(lambda: condition(self.stats()), what, seconds)

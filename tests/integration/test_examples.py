@@ -11,7 +11,8 @@ from support import OK, Case, read_rows, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "deploy" / "examples"
-KEYS = {"OPENAI_API_KEY": "a", "AZURE_OPENAI_KEY": "b", "SIM_KEY": "sim-key"}
+KEYS = {"OPENAI_API_KEY": "a", "AZURE_OPENAI_KEY": "b", "SIM_KEY": "sim-key",
+        "SIM_AWS_ID": "AKIDSIMULATED", "SIM_SECRET": "sim-secret"}
 
 
 def generate(*flags):
@@ -28,7 +29,7 @@ class Examples(Case):
                      "--quiet", expect=OK, env=KEYS)
 
     def test_example_configurations_are_valid(self):
-        for name in ("pools.yaml", "pools-sim.yaml"):
+        for name in ("pools.yaml", "pools-sim.yaml", "pools-clouds.yaml"):
             with self.subTest(name):
                 self.accept(EXAMPLES / name)
 
@@ -45,24 +46,35 @@ class Examples(Case):
                 config.write_text(text)
                 self.accept(config)
 
-    def test_generated_prompts_run_over_the_simulated_example(self):
+    def run_generated(self, sim_example, pools_example):
+        """Runs generated prompts over a pair of examples; the rows."""
         prompts = self.folder / "prompts.jsonl"
         prompts.write_bytes(generate("--count", "30", "--seed", "3"))
         sim = self.folder / "sim.yaml"
-        text = (EXAMPLES / "sim.yaml").read_text().replace("127.0.0.1:8089", "127.0.0.1:0")
+        text = (EXAMPLES / sim_example).read_text()
+        where = re.search(r"listen: (\S+)", text)[1]
+        text = text.replace(where, "127.0.0.1:0")
         sim.write_text(re.sub(r"latency: .*", "latency: 1ms", text))
         ready = self.folder / "ready.json"
         self.start(["simulate", "-c", sim, "--ready-file", ready])
         wait_until(ready.exists, "the simulator is ready")
         url = json.loads(ready.read_text())["url"]
         config = self.folder / "pools.yaml"
-        config.write_text((EXAMPLES / "pools-sim.yaml").read_text()
-                          .replace("http://127.0.0.1:8089", url))
+        config.write_text((EXAMPLES / pools_example).read_text()
+                          .replace(where, url.removeprefix("http://")))
         out = self.folder / "out.jsonl"
         self.command("run", prompts, "-o", out, "-c", config, "--strict", "--quiet", expect=OK,
                      env=KEYS)
         wanted = [json.loads(line)["custom_id"] for line in prompts.read_text().splitlines()]
-        self.assertEqual(sorted(r["custom_id"] for r in read_rows(out)), sorted(wanted))
+        rows = read_rows(out)
+        self.assertEqual(sorted(r["custom_id"] for r in rows), sorted(wanted))
+        return rows
+
+    def test_generated_prompts_run_over_the_simulated_example(self):
+        self.run_generated("sim.yaml", "pools-sim.yaml")
+
+    def test_generated_prompts_run_over_the_simulated_clouds(self):
+        self.run_generated("sim-clouds.yaml", "pools-clouds.yaml")
 
     def test_the_generator_repeats_itself_by_seed(self):
         first = generate("--count", "200", "--seed", "5")

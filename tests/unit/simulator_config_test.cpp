@@ -94,6 +94,50 @@ pools:
     EXPECT_THAT(told, HasSubstr(expected));
 }
 
+TEST(simulator_config, clouds_and_who_gives_out_credentials) {
+  const auto config = parse_simulator_config(R"(
+identity:
+  token_lifetime: 20s
+  clock_ahead: 6m
+  google: { project: p, key_file: sa.json, faults: [{ kind: down, to: 5s }] }
+  entra: { tenant: t, client_id: c, client_secret: s }
+  aws: { access_key_id: A, secret_access_key: S, container_token: x }
+pools:
+  - { name: b, provider: bedrock, region: eu-west-1, identity: true, max_output_tokens: 9 }
+  - { name: m, provider: bedrock, mantle: true, api_keys: [{ key: k, from: 1s, until: 2s }] }
+  - { name: v, provider: vertex, project: p, location: l, identity: true, reasoning_tokens: 3 }
+  - { name: z, provider: azure-openai, api_versions: [2024-10-21], identity: true }
+  - { name: a, provider: anthropic, quota: { input_tpm: 5, output_tpm: 6, tpd: 7 } }
+)",
+                                             "sim.yaml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->identity.token_lifetime, 20s);
+  EXPECT_EQ(config->identity.clock_ahead, 6min);
+  EXPECT_EQ(config->identity.google->client_email, "spillway@p.iam.gserviceaccount.com");
+  EXPECT_EQ(config->identity.google->faults.at(0).to, 5s);
+  EXPECT_EQ(config->identity.aws->container_token, "x");
+  const auto& pools = config->pools;
+  EXPECT_EQ(pools.at(0).base_path(), "/b");
+  EXPECT_EQ(pools.at(0).signing_names, std::vector<std::string>{"bedrock"});
+  EXPECT_EQ(pools.at(1).signing_names.front(), "bedrock-mantle");
+  EXPECT_EQ(pools.at(1).api_keys.at(0).until, 2s);
+  EXPECT_EQ(pools.at(2).location, "l");
+  EXPECT_EQ(pools.at(3).api_versions.size(), 1u);
+  EXPECT_EQ(pools.at(4).quota.output_tpm, 6);
+}
+
+TEST(simulator_config, identity_needs_its_section) {
+  const std::string told = problems_of(R"(identity: { google: { key_file: a, public_key_file: b } }
+pools:
+  - { name: b, provider: bedrock, identity: true }
+  - { name: o, provider: openai, identity: true }
+  - { name: v, provider: vertex, identity: true, mantle: true }
+)");
+  for (const char* expected : {"sim.yaml:1: identity.google.public_key_file", "identity.aws",
+                               "pools[1].identity", "pools[2].mantle"})
+    EXPECT_THAT(told, HasSubstr(expected));
+}
+
 TEST(simulator_config, only_loopback_may_be_listened_on) {
   const auto listening = [](const std::string& where) {
     return problems_of("listen: \"" + where + "\"\npools: [{ name: a, provider: openai }]\n");

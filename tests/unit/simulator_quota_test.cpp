@@ -217,7 +217,7 @@ fault_config fault(fault_kind kind, double share = 1) {
 
 TEST(simulator_faults, shares_are_met_and_repeat_with_the_seed) {
   const auto pool = pool_with_faults({fault(fault_kind::error, 0.2), fault(fault_kind::hang, 0.1)});
-  const fault_plan plan(pool, 5), same(pool, 5), other(pool, 6);
+  const fault_plan plan(pool.faults, 5), same(pool.faults, 5), other(pool.faults, 6);
   int errors = 0, hangs = 0, different = 0;
   constexpr int calls = 20'000;
   for (std::uint64_t i = 0; i < calls; ++i) {
@@ -235,7 +235,7 @@ TEST(simulator_faults, by_prompt_a_retry_meets_the_same_fault) {
   auto f = fault(fault_kind::error, 0.5);
   f.by_prompt = true;
   const auto pool = pool_with_faults({f});
-  const fault_plan plan(pool, 1);
+  const fault_plan plan(pool.faults, 1);
   int hit = 0;
   for (std::uint64_t prompt = 0; prompt < 100; ++prompt) {
     const auto* first = plan.befalling(0s, 1, prompt);
@@ -254,7 +254,7 @@ TEST(simulator_faults, times_count_from_the_start) {
   missing.to = 10s;
   missing.model = "m";
   const auto pool = pool_with_faults({down, cut, missing, reset});
-  const fault_plan plan(pool, 1);
+  const fault_plan plan(pool.faults, 1);
   EXPECT_FALSE(plan.down(5s - 1ns));
   EXPECT_TRUE(plan.down(5s));
   EXPECT_FALSE(plan.down(20s));

@@ -2,6 +2,7 @@
 
 #include "workers/simulator/body_pass.hpp"
 #include "workers/simulator/hash.hpp"
+#include "workers/simulator/web_text.hpp"
 
 #include <algorithm>
 
@@ -23,27 +24,10 @@ std::string_view find_marker(std::string_view body) {
   return marker;
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 /// Undoes percent-encoding into `buffer`; a text without any stays where it is.
 std::string_view decoded(std::string_view text, std::string& buffer) {
   if (text.find('%') == std::string_view::npos) return text;
-  buffer.clear();
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const int high = text[i] == '%' && i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-    const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
-    if (low < 0) {
-      buffer += text[i];
-      continue;
-    }
-    buffer += static_cast<char>(high * 16 + low);
-    i += 2;
-  }
+  buffer = percent_decoded(text);
   return buffer;
 }
 

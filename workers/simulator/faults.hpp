@@ -10,7 +10,9 @@ namespace spillway::simulated {
 
 class fault_plan {
  public:
-  fault_plan(const pool_spec& pool, std::uint64_t seed) : faults_(&pool.faults), seed_(seed) {}
+  /// The faults must stay where they are as long as the plan.
+  fault_plan(const std::vector<fault_config>& faults, std::uint64_t seed)
+      : faults_(&faults), seed_(seed) {}
 
   /// Product of the quota factors in force.
   [[nodiscard]] double quota_factor(duration elapsed) const;

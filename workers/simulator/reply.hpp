@@ -36,9 +36,9 @@ void append_error(const reply_context&, const error_reply&, std::string& out);
 /// 429 for a call that a quota refused.
 void append_refusal(const reply_context&, const call_facts&, const grant&, std::string& out);
 void append_models(const reply_context&, std::string& out);
-/// A response that belongs to no provider.
+/// A response that belongs to no provider; `extra`: more header lines.
 void append_plain(int status, std::string_view content_type, std::string_view body, bool keep_alive,
-                  std::string& out);
+                  std::string& out, std::string_view extra = {});
 
 /// The errors that the protocol itself calls for.
 [[nodiscard]] error_reply bad_key_error(wire_form, bool key_given);

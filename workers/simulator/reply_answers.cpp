@@ -247,8 +247,8 @@ void append_models(const reply_context& c, std::string& out) {
 }
 
 void append_plain(int status, std::string_view content_type, std::string_view body, bool keep_alive,
-                  std::string& out) {
-  reply_frame frame(status, content_type, keep_alive, out);
+                  std::string& out, std::string_view extra) {
+  reply_frame frame(status, content_type, keep_alive, out, extra);
   out += body;
   frame.finish();
 }

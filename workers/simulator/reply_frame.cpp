@@ -203,9 +203,10 @@ reply_frame::reply_frame(const reply_context& c, int status, std::optional<durat
 }
 
 reply_frame::reply_frame(int status, std::string_view content_type, bool keep_alive,
-                         std::string& out)
+                         std::string& out, std::string_view extra)
     : out_(out) {
   open(status, content_type, keep_alive);
+  out_ += extra;
   close_head();
 }
 

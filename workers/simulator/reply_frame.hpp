@@ -12,7 +12,8 @@ class reply_frame {
   /// `aws_error` for those of AWS.
   reply_frame(const reply_context&, int status, std::optional<duration> retry_after,
               std::string& out, std::string_view aws_error = {});
-  reply_frame(int status, std::string_view content_type, bool keep_alive, std::string& out);
+  reply_frame(int status, std::string_view content_type, bool keep_alive, std::string& out,
+              std::string_view extra = {});
   /// To be called once, when the body is complete.
   void finish();
 

@@ -81,6 +81,7 @@ class simulator::impl {
       if (auto loaded = load_tls(*config_.tls); !loaded) return loaded;
     }
     if (auto listening = listen(); !listening) return listening;
+    if (auto opened = providers_.open(url()); !opened) return opened;
     simulated::asio::co_spawn(workers_.front()->context,
                               simulated::accept_all(*listener_, workers_, tls_ ? &*tls_ : nullptr),
                               simulated::rethrow);

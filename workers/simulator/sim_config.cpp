@@ -40,6 +40,22 @@ bool read_listen(std::string_view text, simulator_config& out) {
   return is_loopback_address(host);
 }
 
+/// A pool that takes what the identity section gives out needs its part of the section.
+void check_identity(yaml_map& pool, const simulator_config& config) {
+  const pool_spec& p = config.pools.back();
+  if (!p.identity) return;
+  const char* part = nullptr;
+  if (p.provider == provider_kind::bedrock && !config.identity.aws) part = "aws";
+  if (p.provider == provider_kind::vertex && !config.identity.google) part = "google";
+  if (p.provider == provider_kind::azure_openai && !config.identity.entra) part = "entra";
+  if (part)
+    pool.problem("identity", std::string("expected a section `identity.") + part + "` in the file");
+  const bool has_one = p.provider == provider_kind::bedrock ||
+                       p.provider == provider_kind::vertex ||
+                       p.provider == provider_kind::azure_openai;
+  if (!has_one) pool.problem("identity", "expected `api_key`: this provider knows nothing else");
+}
+
 }  // namespace
 }  // namespace simulated
 
@@ -61,10 +77,12 @@ result<simulator_config> parse_simulator_config(std::string_view text, std::stri
     files.key_file = tls->string("key_file", need::required).value_or("");
     config.tls = files;
   }
+  if (const auto identity = root.map("identity")) config.identity = read_identity(*identity);
   std::set<std::string> names;
   for (yaml_map pool : root.maps("pools", need::required)) {
     config.pools.push_back(read_pool(pool));
     const std::string& added = config.pools.back().name;
+    check_identity(pool, config);
     if (!added.empty() && !names.insert(added).second)
       pool.problem("name", "another pool has this name already");
   }

@@ -51,10 +51,19 @@ struct quota_spec {
   std::optional<std::int64_t> tpd = std::nullopt;         ///< tokens a UTC day
 };
 
+/// A key, and when it holds.
+struct key_spec {
+  std::string key;
+  duration from{};
+  duration until = duration::max();
+};
+
 struct pool_spec {
   std::string name;
   provider_kind provider = provider_kind::openai;
-  std::string api_key;              ///< empty: anyone may call
+  std::string api_key;              ///< one key that always holds; empty: none
+  std::vector<key_spec> api_keys;   ///< besides; without any, and without identity, all may call
+  bool identity = false;            ///< takes what the identity section gives out
   std::vector<std::string> models;  ///< empty: any model
   latency_config latency;
   std::int64_t output_tokens = 40;  ///< mean
@@ -62,16 +71,43 @@ struct pool_spec {
   quota_spec quota;
   price_config price;
   std::vector<fault_config> faults;
-  std::int64_t reasoning_tokens = 0;      ///< of each answer, before its text
-  std::int64_t max_output_tokens = 4096;  ///< the model's own limit, for prompts without one
-  bool mantle = false;                    ///< Bedrock: the OpenAI-compatible host
-  std::string region;                     ///< Bedrock
-  std::string project, location;          ///< Vertex; empty: any
-  std::vector<std::string> api_versions;  ///< Azure's dated form; empty: any date
+  std::int64_t reasoning_tokens = 0;       ///< of each answer, before its text
+  std::int64_t max_output_tokens = 4096;   ///< the model's own limit, for prompts without one
+  bool mantle = false;                     ///< Bedrock: the OpenAI-compatible host
+  std::vector<std::string> signing_names;  ///< Bedrock: services a signature may be made for
+  std::string region;                      ///< Bedrock
+  std::string project, location;           ///< Vertex; empty: any
+  std::vector<std::string> api_versions;   ///< Azure's dated form; empty: any date
 
   /// Path of the pool's base URL: "/NAME/v1", "/NAME/openai/v1" for Azure, and "/NAME" where a
-  /// pool's endpoint names the host alone (Bedrock, Vertex).
+  /// pool's endpoint names the host alone (Bedrock, Vertex, Anthropic).
   [[nodiscard]] std::string base_path() const;
+};
+
+/// Who gives out credentials: each part is there when the section has it.
+struct google_identity {
+  std::string client_email, project;
+  std::string key_file;         ///< where to write a service-account key; empty: nowhere
+  std::string public_key_file;  ///< a key of the user's own to check assertions with instead
+  std::vector<fault_config> faults;
+};
+struct entra_identity {
+  std::string tenant, client_id, client_secret;
+  std::vector<fault_config> faults;
+};
+struct aws_identity {
+  std::string access_key_id, secret_access_key, session_token;
+  std::string role_arn;
+  std::string web_identity_token;  ///< the one STS takes; empty: any
+  std::string container_token;     ///< Authorization of the container endpoint; empty: none asked
+  std::vector<fault_config> faults;
+};
+struct identity_spec {
+  duration token_lifetime = std::chrono::hours(1);
+  duration clock_ahead{};  ///< of the providers' clocks, by which they judge signatures and tokens
+  std::optional<google_identity> google;
+  std::optional<entra_identity> entra;
+  std::optional<aws_identity> aws;
 };
 
 struct tls_files {
@@ -89,6 +125,7 @@ struct simulator_config {
   unsigned threads = 1;
   std::optional<simulated::tls_files> tls;
   std::vector<simulated::pool_spec> pools;
+  simulated::identity_spec identity;
 };
 
 /// All problems of the file as one usage failure, "name:line: key: problem" one a line.

@@ -124,8 +124,12 @@ void read_provider(yaml_map& pool, pool_spec& p) {
   switch (p.provider) {
     case kind::bedrock:
       p.region = pool.string("region").value_or("us-east-1");
-      p.mantle = pool.choice<bool>("service", {{"bedrock", false}, {"bedrock-mantle", true}})
-                     .value_or(false);
+      p.mantle = pool.boolean("mantle").value_or(false);
+      p.signing_names =
+          pool.strings("signing_names")
+              .value_or(p.mantle ? std::vector<std::string>{"bedrock-mantle", "bedrock"}
+                                 : std::vector<std::string>{"bedrock"});
+      if (p.signing_names.empty()) pool.problem("signing_names", "expected at least one name");
       break;
     case kind::vertex:
       p.project = pool.string("project").value_or("");
@@ -148,6 +152,8 @@ pool_spec read_pool(yaml_map pool) {
                  "expected letters, digits, '-', '_' and '.', not starting with '_' or '.'");
   read_provider(pool, p);
   p.api_key = pool.string("api_key").value_or("");
+  p.api_keys = read_keys(pool);
+  p.identity = pool.boolean("identity").value_or(false);
   p.models = pool.strings("models").value_or(std::vector<std::string>{});
   p.latency = read_latency(pool);
   p.output_tokens = pool.integer("output_tokens", {.min = 1, .max = 100'000}).value_or(40);
@@ -165,10 +171,10 @@ std::string pool_spec::base_path() const {
   switch (provider) {
     case provider_kind::azure_openai: return "/" + name + "/openai/v1";
     case provider_kind::bedrock:
-    case provider_kind::vertex: return "/" + name;
+    case provider_kind::vertex:
+    case provider_kind::anthropic: return "/" + name;
     case provider_kind::openai:
-    case provider_kind::openai_compatible:
-    case provider_kind::anthropic: break;
+    case provider_kind::openai_compatible: break;
   }
   return "/" + name + "/v1";
 }

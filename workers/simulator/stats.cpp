@@ -10,6 +10,7 @@ boost::json::object object_of(const pool_counters& c) {
           {"answered", c.answered},
           {"refused_429", c.refused_429},
           {"refused_4xx", c.refused_4xx},
+          {"refused_auth", c.refused_auth},
           {"failed_5xx", c.failed_5xx},
           {"dropped", c.dropped},
           {"distinct_ids", c.distinct_ids},
@@ -56,11 +57,19 @@ id_register::seen id_register::answer(std::uint64_t id, std::size_t pool) {
 }
 
 std::string stats_json(const pool_counters& total,
-                       const std::vector<std::pair<std::string_view, pool_counters>>& pools) {
+                       const std::vector<std::pair<std::string_view, pool_counters>>& pools,
+                       const std::vector<service_counters>& services) {
   boost::json::object root = object_of(total);
   boost::json::object by_name;
   for (const auto& [name, counters] : pools) by_name[name] = object_of(counters);
   root["pools"] = std::move(by_name);
+  boost::json::object identity;
+  for (const auto& s : services)
+    identity[s.name] = {{"requests", s.requests},
+                        {"issued", s.issued},
+                        {"refused", s.refused},
+                        {"failed", s.failed}};
+  root["identity"] = std::move(identity);
   return boost::json::serialize(root);
 }
 

@@ -24,7 +24,8 @@ struct pool_counters {
   std::int64_t requests = 0;  ///< every POST below the pool's path
   std::int64_t answered = 0;
   std::int64_t refused_429 = 0;
-  std::int64_t refused_4xx = 0;  ///< other 4xx
+  std::int64_t refused_4xx = 0;   ///< other 4xx
+  std::int64_t refused_auth = 0;  ///< of those, for a key, token or signature
   std::int64_t failed_5xx = 0;
   std::int64_t dropped = 0;
   std::int64_t distinct_ids = 0;      ///< of accepted calls: those not answered with 4xx
@@ -64,9 +65,15 @@ class id_register {
   boost::unordered_flat_map<std::uint64_t, pools, hashed_already> known_;
 };
 
-/// The body of GET /_sim/stats: the totals, and `pools` by name.
+struct service_counters {
+  std::string_view name;
+  std::int64_t requests = 0, issued = 0, refused = 0, failed = 0;
+};
+
+/// The body of GET /_sim/stats: the totals, `pools` by name, and `identity` by service.
 [[nodiscard]] std::string stats_json(
     const pool_counters& total,
-    const std::vector<std::pair<std::string_view, pool_counters>>& pools);
+    const std::vector<std::pair<std::string_view, pool_counters>>& pools,
+    const std::vector<service_counters>& services = {});
 
 }  // namespace spillway::simulated

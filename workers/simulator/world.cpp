@@ -8,19 +8,9 @@
 namespace spillway::simulated {
 namespace {
 
-bool is_key(std::string_view authorization, std::string_view key) {
-  constexpr std::string_view bearer = "Bearer ";
-  return authorization.starts_with(bearer) && authorization.substr(bearer.size()) == key;
-}
-
-bool may_call(const pool_spec& pool, const request_head& head) {
-  if (pool.api_key.empty() || is_key(head.authorization, pool.api_key)) return true;
-  if (pool.provider == provider_kind::azure_openai) return head.api_key == pool.api_key;
-  return pool.provider == provider_kind::anthropic && head.x_api_key == pool.api_key;
-}
-
-bool shows_key(const request_head& head) {
-  return !head.authorization.empty() || !head.api_key.empty() || !head.x_api_key.empty();
+bool serves(const pool_spec& pool, std::string_view model) {
+  return pool.models.empty() ||
+         std::find(pool.models.begin(), pool.models.end(), model) != pool.models.end();
 }
 
 /// Mantle serves gpt-oss below /v1 and everything else below /openai/v1.
@@ -30,11 +20,6 @@ bool has_wrong_prefix(const pool_spec& pool, const api_route& api, std::string_v
 
 token_charge minus(const token_charge& a, const token_charge& b) {
   return {a.total - b.total, a.input - b.input, a.output - b.output};
-}
-
-bool serves(const pool_spec& pool, std::string_view model) {
-  return pool.models.empty() ||
-         std::find(pool.models.begin(), pool.models.end(), model) != pool.models.end();
 }
 
 /// An error that belongs to a pool: counted when it was sent.
@@ -79,12 +64,19 @@ struct world::admission {
   token_charge unused;
 };
 
-world::pool::pool(const pool_spec& s, std::uint64_t own_seed, time_point start)
-    : spec(s), seed(own_seed), faults(spec, own_seed), quota(spec, start) {}
+world::pool::pool(const pool_spec& s, std::uint64_t own_seed, time_point start, identity& who)
+    : spec(s),
+      seed(own_seed),
+      fault_sets{spec.faults},
+      faults(fault_sets.back(), own_seed),
+      quota(spec, start),
+      gate(spec, who) {}
 
-world::world(const simulator_config& config, time_point start) : start_(start), seed_(config.seed) {
+world::world(const simulator_config& config, time_point start)
+    : start_(start), seed_(config.seed), identity_(config.identity, config.seed, start) {
   for (const auto& spec : config.pools)
-    pools_.push_back(std::make_unique<pool>(spec, mix(config.seed, pools_.size()), start));
+    pools_.push_back(
+        std::make_unique<pool>(spec, mix(config.seed, pools_.size()), start, identity_));
 }
 
 world::route world::find_route(const request_head& head) const {
@@ -104,7 +96,7 @@ verdict world::arrive(time_point now, const request_head& head, std::string_view
   verdict v;
   const route r = head.path.starts_with("/_sim/") ? route{} : find_route(head);
   if (r.pool == verdict::no_pool) {
-    v = control(head, out);
+    v = control(now, head, body, out);
   } else {
     reply_context c{pools_[r.pool]->spec, 0, now, {}, head.keep_alive, r.api.form};
     if (head.method == "POST") {
@@ -120,8 +112,11 @@ verdict world::arrive(time_point now, const request_head& head, std::string_view
 
 verdict world::serve_post(const route& r, const request_head& head, std::string_view body,
                           const reply_context& c, call_reader& reader, std::string& out) {
-  if (!may_call(c.pool, head))
-    return refuse(r.pool, c, bad_key_error(c.form, shows_key(head)), out);
+  if (auto refused = pools_[r.pool]->gate.refuse(head, body, c.form, c.now, c.now - start_)) {
+    verdict v = refuse(r.pool, c, *refused, out);
+    v.no_entry = true;
+    return v;
+  }
   if (!r.api.call || r.api.problem != path_problem::none)
     return refuse(r.pool, c, bad_path_error(c.form, r.api.problem, head.method, head.path), out);
   if (c.form == wire_form::anthropic && head.anthropic_version.empty())
@@ -133,21 +128,14 @@ verdict world::serve_post(const route& r, const request_head& head, std::string_
   return serve_call(r, c, *facts, out);
 }
 
-verdict world::control(const request_head& head, std::string& out) const {
-  if (head.path == "/_sim/stats" && head.method == "GET") {
-    append_plain(200, "application/json", stats(), head.keep_alive, out);
-  } else {
-    append_plain(404, "application/json",
-                 R"({"error":{"message":"No pool of the simulator has this path.","type":)"
-                 R"("invalid_request_error","param":null,"code":"unknown_url"}})",
-                 head.keep_alive, out);
-  }
-  return {};
+const fault_config* world::down_now(std::size_t index, time_point now) const {
+  const std::lock_guard lock(mutex_);
+  return pools_[index]->faults.down(now - start_);
 }
 
 verdict world::serve_get(const route& r, const request_head& head, const reply_context& c,
-                         std::string& out) const {
-  const fault_config* down = pools_[r.pool]->faults.down(c.now - start_);
+                         std::string& out) {
+  const fault_config* down = down_now(r.pool, c.now);
   const bool known = head.method == "GET" && (r.api.health || r.api.models);
   if (!known) {
     append_error(c, bad_path_error(c.form, r.api.problem, head.method, head.path), out);
@@ -159,8 +147,9 @@ verdict world::serve_get(const route& r, const request_head& head, const reply_c
     append_error(c, unavailable(), out);
   } else if (r.api.health) {
     append_plain(200, "application/json", "", head.keep_alive, out);
-  } else if (!may_call(c.pool, head)) {
-    append_error(c, bad_key_error(c.form, shows_key(head)), out);
+  } else if (const auto refused =
+                 pools_[r.pool]->gate.refuse(head, {}, c.form, c.now, c.now - start_)) {
+    append_error(c, *refused, out);
   } else {
     append_models(c, out);
   }
@@ -273,8 +262,10 @@ void world::finish(const verdict& v, bool delivered) {
   }
   ending how = ending::dropped;
   if (delivered) how = v.answer ? ending::answered : ending::refused;
-  p.counters.ended(how, v.status);
-  total_.ended(how, v.status);
+  for (pool_counters* counters : {&p.counters, &total_}) {
+    counters->ended(how, v.status);
+    if (v.no_entry) ++counters->refused_auth;
+  }
   if (!v.answer) return;
   const nano_usd cost = bill_of(v.size, p.spec.price);
   const id_register::seen seen = ids_.answer(v.id, v.pool);
@@ -291,7 +282,17 @@ std::string world::stats() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::pair<std::string_view, pool_counters>> by_name;
   for (const auto& p : pools_) by_name.emplace_back(p->spec.name, p->counters);
-  return stats_json(total_, by_name);
+  constexpr std::pair<const char*, identity_service> services[] = {
+      {"google", identity_service::google},
+      {"entra", identity_service::entra},
+      {"aws", identity_service::aws}};
+  std::vector<service_counters> by_service;
+  for (const auto& [name, kind] : services) {
+    if (!identity_.is_configured(kind)) continue;
+    const identity_counters c = identity_.counters(kind);
+    by_service.push_back({name, c.requests, c.issued, c.refused, c.failed});
+  }
+  return stats_json(total_, by_name, by_service);
 }
 
 }  // namespace spillway::simulated

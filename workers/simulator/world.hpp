@@ -3,13 +3,17 @@
 #pragma once
 
 #include "workers/simulator/call_reader.hpp"
+#include "workers/simulator/control.hpp"
 #include "workers/simulator/faults.hpp"
+#include "workers/simulator/gatekeeper.hpp"
+#include "workers/simulator/identity.hpp"
 #include "workers/simulator/quota.hpp"
 #include "workers/simulator/reply.hpp"
 #include "workers/simulator/request_head.hpp"
 #include "workers/simulator/sim_config.hpp"
 #include "workers/simulator/stats.hpp"
 
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -36,6 +40,7 @@ struct verdict {
   std::size_t pool = no_pool;  ///< no_pool: not a provider's call, nothing to finish
   bool counted = false;        ///< holds a place among the calls in flight
   bool answer = false;         ///< the response is an answer, not an error
+  bool no_entry = false;       ///< refused for its key, token or signature
   int status = 0;
   std::uint64_t id = 0;
   answer_size size;
@@ -56,30 +61,38 @@ class world {
 
   [[nodiscard]] std::string stats() const;
 
+  /// To be called before the first request; `url`: where the simulator can be reached.
+  [[nodiscard]] result<void> open(const std::string& url) { return identity_.open(url); }
+  /// Makes a change by POST /_sim/control.
+  [[nodiscard]] result<void> apply(const control_change&, time_point now);
+
  private:
   struct pool {
-    pool(const pool_spec&, std::uint64_t seed, time_point start);
+    pool(const pool_spec&, std::uint64_t seed, time_point start, identity&);
     pool_spec spec;
     std::uint64_t seed;
+    std::deque<std::vector<fault_config>> fault_sets;  // grows: calls refer to them
     fault_plan faults;
     quota_book quota;
+    gatekeeper gate;
     pool_counters counters;
   };
   struct route;
   struct admission;
 
   [[nodiscard]] route find_route(const request_head&) const;
-  verdict control(const request_head&, std::string& out) const;
+  verdict control(time_point now, const request_head&, std::string_view body, std::string& out);
   verdict serve_post(const route&, const request_head&, std::string_view body, const reply_context&,
                      call_reader&, std::string& out);
-  verdict serve_get(const route&, const request_head&, const reply_context&,
-                    std::string& out) const;
+  verdict serve_get(const route&, const request_head&, const reply_context&, std::string& out);
+  [[nodiscard]] const fault_config* down_now(std::size_t pool, time_point now) const;
   verdict serve_call(const route&, const reply_context&, const call_facts&, std::string& out);
   admission admit(std::size_t pool, const reply_context&, const call_facts&, const answer_size&);
   std::uint64_t begin_call(std::size_t pool);
 
   const time_point start_;
   const std::uint64_t seed_;
+  identity identity_;
   mutable std::mutex mutex_;  // guards everything below
   std::vector<std::unique_ptr<pool>> pools_;
   pool_counters total_;

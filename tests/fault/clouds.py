@@ -1,0 +1,303 @@
+#!/usr/bin/env python3
+"""Faults of clouds: `spillway run` of the installed binary over simulated providers, each asked in
+its own protocol, and one fault after another. Prints a table; exit code 1 when any row failed.
+
+    tests/fault/clouds.py                  all rows, 5,000 prompts each
+    tests/fault/clouds.py --rows 1,4       some of them
+
+The binary is `spillway` on PATH, $SPILLWAY_BIN or --spillway. Needs no broker."""
+
+import argparse
+import collections
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "integration"))
+if "--spillway" in sys.argv:  # before the module that reads it is loaded
+    at = sys.argv.index("--spillway") + 1
+    os.environ["SPILLWAY_BIN"] = str(pathlib.Path(sys.argv[at]).resolve())
+
+import support  # noqa: E402
+from clouds_support import ENVIRONMENT, NAMES, cloud, identity, sim_cloud  # noqa: E402
+
+PROMPTS = 5_000
+RUN_SECONDS_MAX = 90
+CONCURRENCY = 32
+
+Row = collections.namedtuple("Row", "number fault expected run")
+ROWS = {}
+
+
+def row(number, fault, expected):
+    def register(run):
+        ROWS[number] = Row(number, fault, expected, run)
+        return run
+
+    return register
+
+
+class Bench:
+    """One row: a simulator, a run over its clouds, and the verdict."""
+
+    def __init__(self, folder, prompts, seed):
+        self.folder, self.prompts, self.seed = folder, prompts, seed
+        self.problems, self.notes = [], []
+        self.lost = self.duplicates = self.resent = 0
+        self._cleanups = contextlib.ExitStack()
+        self.output, self.errors = folder / "out.jsonl", folder / "out.errors.jsonl"
+
+    def simulate(self, *pools, **changes):
+        self.sim = support.Simulator(
+            self.folder, list(pools), seed=self.seed, identity=identity(**changes)
+        )
+        self._cleanups.callback(self.sim.stop)
+        return self.sim
+
+    def start(self, pools, **policy):
+        job = {"max_attempts": 50, **policy}
+        config = self.folder / "pools.yaml"
+        config.write_text(json.dumps({"pools": pools, "job": job}, indent=1))
+        source = self.folder / "in.jsonl"
+        self.ids = support.write_prompts(source, self.prompts)
+        self.began = time.monotonic()
+        self.process = support.Process(
+            ["run", source, "-o", self.output, "-c", config, "--json"],
+            self.folder, "run", ENVIRONMENT,
+        )
+        self._cleanups.callback(self.process.kill)
+        return self.process
+
+    def wait_answers(self, count):
+        def reached():
+            assert self.process.code is None, "the run ended early: " + self.process.err[-2000:]
+            return self.sim.stats()["answered"] >= count
+
+        support.wait_until(reached, f"{count} answers", RUN_SECONDS_MAX)
+
+    def expect(self, condition, problem):
+        if not condition:
+            self.problems.append(problem)
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def finish(self, resent=0):
+        """The invariants: every prompt answered once by its own answer, no call repeated beyond
+        `resent` (calls whose answer was lost may be), and nothing billed that is not accounted."""
+        code = self.process.wait(RUN_SECONDS_MAX)
+        self.expect(code == 0, f"exit code {code}; {self.process.err[-1500:]}")
+        rows = support.read_rows(self.output)
+        answered = [r["custom_id"] for r in rows]
+        self.lost = len(set(self.ids) - set(answered))
+        self.duplicates = len(answered) - len(set(answered))
+        stats = self.sim.stats()
+        self.resent = stats["repeated_ids"] - stats["failed_5xx"]
+        bound = resent(stats) if callable(resent) else resent
+        self.expect(self.lost == 0, f"{self.lost} prompts have no answer")
+        self.expect(self.duplicates == 0, f"{self.duplicates} prompts have two")
+        self.expect(self.resent <= bound, f"{self.resent} sent again, at most {bound} expected")
+        wrong = [r["custom_id"] for r in rows
+                 if f"[[re:{r['custom_id']}]]" not in support.answer_text(r)]
+        self.expect(not wrong, f"somebody else's answers: {wrong[:3]}")
+        summary = self.process.summary()
+        self.expect(summary["cost_usd"] + 1e-9 >= stats["billed_usd"],
+                    f"billed {stats['billed_usd']}, accounted {summary['cost_usd']}")
+        self.rows, self.stats, self.summary = rows, stats, summary
+        return stats
+
+    def by_pool(self):
+        return collections.Counter(r["spillway"]["pool"] for r in self.rows)
+
+    def close(self):
+        self._cleanups.close()
+
+
+def lane_of(name, **changes):
+    own = {"as": NAMES[name], "quota": {"concurrency": CONCURRENCY}, "timeout": "3s"}
+    return [support.lane(**{**own, **changes})]
+
+
+THREE = ("bedrock", "vertex", "azure")
+
+
+def three(bench, **faulty):
+    """Three clouds with 20 ms latency; `faulty`: changes of some of them."""
+    sim = bench.simulate(*[sim_cloud(n, latency="20ms", **faulty.get(n, {})) for n in THREE])
+    return sim, [cloud(n, sim, lane_of(n)) for n in THREE]
+
+
+@row(1, "one cloud black-holed", "shifted; re-sent <= swallowed")
+def black_hole(bench):
+    sim, pools = three(bench)
+    bench.start(pools)
+    bench.wait_answers(bench.prompts * 0.2)
+    sim.control(pool="bedrock", faults=[{"kind": "hang", "share": 1}])
+    fault = time.monotonic()
+    others = lambda s: s["pools"]["vertex"]["answered"] + s["pools"]["azure"]["answered"]  # noqa
+    before = others(sim.stats())
+    support.wait_until(lambda: others(sim.stats()) >= before + 200, "the others answer on", 30)
+    bench.note(f"200 answers of the others {time.monotonic() - fault:.1f} s after the fault")
+    stats = bench.finish(resent=lambda s: s["dropped"])
+    bench.expect(stats["dropped"] > 0, "nothing was swallowed")
+    bench.expect(stats["pools"]["bedrock"]["requests"] < bench.prompts * 0.6, "it was asked on")
+
+
+@row(2, "one cloud answers 5xx for a while", "shifted; comes back")
+def errors_5xx(bench):
+    sim, pools = three(bench)
+    bench.start(pools)
+    bench.wait_answers(bench.prompts * 0.1)
+    sim.control(pool="azure", faults=[{"kind": "error", "status": 500, "to": "4s"}])
+    support.wait_until(lambda: sim.stats()["pools"]["azure"]["failed_5xx"] > 0, "errors", 30)
+    stats = bench.finish()
+    failed = stats["pools"]["azure"]["failed_5xx"]
+    bench.note(f"{failed} calls failed")
+    bench.expect(failed < 400, f"{failed} calls went to a cloud that only failed")
+
+
+def storm(name):
+    def run(bench):
+        """For three seconds most calls are refused, in the provider's own words."""
+        faults = [{"kind": "error", "status": 429, "share": 0.7, "to": "3s"}]
+        changes = {"quota": {"rpm": 60_000, "burst": "1s"}, "faults": faults, "latency": "20ms"}
+        sim = bench.simulate(sim_cloud(name, **changes))
+        bench.start([cloud(name, sim, lane_of(name))], max_attempts=1)
+        stats = bench.finish()
+        bench.note(f"{stats['refused_429']} refused")
+        bench.expect(stats["refused_429"] > 0, "there was no storm")
+
+    return run
+
+
+for offset, provider in enumerate(NAMES):
+    row(3 + offset, f"429 storm, {provider}", "attempts unspent")(storm(provider))
+
+
+@row(9, "quota cut to a tenth for a while", "no more than the rest goes there")
+def quota_cut(bench):
+    sim, pools = three(bench, vertex={"quota": {"rpm": 30_000, "burst": "1s"}})
+    bench.start(pools)
+    bench.wait_answers(bench.prompts * 0.1)
+    sim.control(pool="vertex", faults=[{"kind": "quota", "factor": 0.1, "to": "4s"}])
+    stats = bench.finish()
+    refused = stats["pools"]["vertex"]["refused_429"]
+    bench.note(f"{refused} refused of {stats['pools']['vertex']['requests']}")
+
+
+@row(10, "model withdrawn mid-job", "lane down; others finish")
+def withdrawn(bench):
+    sim, pools = three(bench)
+    bench.start(pools)
+    bench.wait_answers(bench.prompts * 0.2)
+    sim.control(pool="bedrock", faults=[{"kind": "missing-model"}])
+    stats = bench.finish()
+    lost = stats["pools"]["bedrock"]["refused_4xx"]
+    bench.note(f"{lost} calls met the missing model")
+    bench.expect(lost <= 4 * CONCURRENCY, f"{lost} calls to a model that is gone")
+    health = {x["pool"]: x["health"] for x in bench.summary["lanes"]}
+    bench.expect(health["bedrock"] == "down-model", f"health: {health}")
+
+
+@row(11, "residency: the only lane is down", "waits, says so, never leaks")
+def residency(bench):
+    sim = bench.simulate(
+        sim_cloud("vertex", latency="20ms", location="europe-west4",
+                  faults=[{"kind": "down", "from": "1s", "to": "6s"}]),
+        sim_cloud("bedrock", latency="20ms"),
+        sim_cloud("openai", latency="20ms"),
+    )
+    pools = [
+        cloud("bedrock", sim, lane_of("bedrock")),
+        cloud("openai", sim, lane_of("openai")),
+        cloud("vertex", sim, lane_of("vertex"), location="europe-west4", residency=["eu"]),
+    ]
+    bench.start(pools, residency=["eu"])
+    stats = bench.finish()
+    bench.expect(stats["pools"]["bedrock"]["requests"] == 0, "prompts left the EU")
+    bench.expect(stats["pools"]["openai"]["requests"] == 0, "prompts went to no known place")
+    bench.expect({r["spillway"]["pool"] for r in bench.rows} == {"vertex"}, "rows of other pools")
+    events = bench.process.events()
+    seen = {x["health"] for e in events for x in e["lanes"] if x["pool"] == "vertex"}
+    bench.note(f"the lane was {sorted(seen)}")
+    bench.expect(len(seen) > 1, "nothing said that the lane was down")
+
+
+@row(12, "tokens expire, their endpoints are down for a while", "nothing fails")
+def credentials(bench):
+    sim = bench.simulate(
+        *[sim_cloud(n, latency="60ms") for n in ("azure", "vertex")],
+        token_lifetime="6s",
+        google={"faults": [{"kind": "down", "from": "2s", "to": "6s"}]},
+        entra={"faults": [{"kind": "error", "status": 500, "from": "3s", "to": "6s"}]},
+    )
+    bench.start([cloud(n, sim, lane_of(n)) for n in ("azure", "vertex")])
+    stats = bench.finish()
+    bench.note(f"{stats['refused_auth']} refused, tokens: {stats['identity']}")
+
+
+def run_row(chosen, folder, args):
+    folder.mkdir()
+    bench = Bench(folder, args.prompts, args.seed)
+    began = time.monotonic()
+    try:
+        chosen.run(bench)
+    except Exception as failure:
+        bench.problems.append(f"{type(failure).__name__}: {failure}")
+        (folder / "traceback.txt").write_text(traceback.format_exc())
+    bench.close()
+    bench.seconds = time.monotonic() - began
+    if not args.keep and not bench.problems:
+        shutil.rmtree(folder, ignore_errors=True)
+    return bench
+
+
+def show(results):
+    print(f"\n{'#':>3}  {'fault':<52} {'lost':>5} {'dup':>4} {'re-sent':>8} {'s':>4}  expected")
+    for chosen, bench in results:
+        verdict = "FAIL" if bench.problems else "ok"
+        print(f"{chosen.number:>3}  {chosen.fault:<52} {bench.lost:>5} {bench.duplicates:>4} "
+              f"{bench.resent:>8} {bench.seconds:>4.0f}  {chosen.expected}: {verdict}")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", help="numbers, with commas")
+    parser.add_argument("--prompts", type=int, default=PROMPTS, help="a row")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", metavar="DIR", help="logs of all rows; else of failed ones only")
+    parser.add_argument("--spillway", help="the binary under test")
+    args = parser.parse_args()
+    chosen = [int(n) for n in args.rows.split(",")] if args.rows else sorted(ROWS)
+    folder = pathlib.Path(args.keep or tempfile.mkdtemp(prefix="spillway-clouds-")).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    results = []
+    for number in chosen:
+        bench = run_row(ROWS[number], folder / f"row{number}", args)
+        results.append((ROWS[number], bench))
+        print(f"{'FAIL' if bench.problems else 'ok  '} {number:3} {ROWS[number].fault} "
+              f"({bench.seconds:.0f} s)", flush=True)
+        for text in (*bench.notes, *bench.problems):
+            print("         " + text.replace("\n", "\n         "), flush=True)
+    show(results)
+    failed = [chosen.number for chosen, bench in results if bench.problems]
+    if failed or args.keep:
+        print(f"\nLogs: {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"\n{args.prompts:,} prompts a row; {len(results) - len(failed)} passed, "
+          f"{len(failed)} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

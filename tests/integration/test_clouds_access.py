@@ -1,0 +1,179 @@
+"""Credentials that are wrong, expire, rotate or cannot be had: what the user is told, and that no
+prompt fails for it."""
+
+import time
+import unittest
+
+from clouds_support import ENVIRONMENT, NAMES, SECRETS, cloud, identity, sim_cloud
+from support import KEY, OK, STOPPED, Case, Job, lane, write_prompts
+
+
+class Refused(Case):
+    def check_down(self, name, text, env=None, ident=None, sim_changes=None, **pool_changes):
+        """The lane is down for its credentials and says why; no prompt fails for it."""
+        sim = self.simulate(
+            sim_cloud(name, **(sim_changes or {})), name=f"sim{self._started}",
+            identity=ident or identity(),
+        )
+        job = Job(self, [cloud(name, sim, **pool_changes)], name=f"job{self._started}",
+                  stall_timeout="1s")
+        write_prompts(job.input, 20)
+        process = job.run("--json", expect=STOPPED, env={**ENVIRONMENT, **(env or {})})
+        [one] = process.summary()["lanes"]
+        self.assertEqual(one["health"], "down-auth", one)
+        self.assertRegex(one["reason"], text)
+        self.assertEqual(job.rows() + job.error_rows(), [])
+        for secret in (*SECRETS, *(env or {}).values()):
+            self.assertNotIn(secret, process.out + process.err)
+        self.assertLessEqual(sim.stats()["requests"], 3 * 16, "a lane that is down is left alone")
+
+    def test_wrong_keys(self):
+        self.check_down("bedrock", "(?i)signature", {"AWS_SECRET": "wrong-aws-secret-1"})
+        self.check_down("bedrock", "(?i)security token", {"AWS_ID": "AKIDUNKNOWN"})
+        self.check_down("anthropic", "(?i)api.?key", {"SIM_KEY": "wrong-key-1"})
+
+    def test_a_wrong_client_secret(self):
+        self.check_down("azure", "(?i)secret|AADSTS7000215|invalid_client",
+                        {"ENTRA_SECRET": "wrong-entra-secret-1"})
+
+    def test_signatures_for_another_region_or_service(self):
+        self.check_down("bedrock", "(?i)region", sim_changes={"region": "eu-west-1"})
+        self.check_down("bedrock", "(?i)service", sim_changes={"signing_names": ["other"]})
+
+    def test_a_clock_that_is_wrong(self):
+        self.check_down("bedrock", "(?i)expired|clock", ident=identity(clock_ahead="6m"))
+
+
+class Changing(Case):
+    def start(self, arguments, env=None, preexec=None):
+        return super().start(arguments, {**ENVIRONMENT, **(env or {})}, preexec)
+
+    def slow(self, name, **changes):
+        return sim_cloud(name, latency="40ms", **changes)
+
+    def finish(self, process, job, ids, sim):
+        self.assertEqual(process.wait(), OK, process.err[-3000:])
+        self.check_each_once(job, ids)
+        self.check_money(sim, job)
+
+    def test_tokens_expire_while_prompts_run(self):
+        sim = self.simulate(
+            *[self.slow(n) for n in ("azure", "vertex")],
+            identity=identity(token_lifetime="2s"),
+        )
+        for name, service in (("azure", "entra"), ("vertex", "google")):
+            with self.subTest(name):
+                job = Job(self, [cloud(name, sim, [lane(quota={"concurrency": 4},
+                                                        **{"as": NAMES[name]})])], name=name)
+                ids = write_prompts(job.input, 500)
+                job.run(env=ENVIRONMENT)
+                self.check_each_once(job, ids)
+                self.assertGreaterEqual(sim.stats()["identity"][service]["issued"], 3)
+        self.assertLess(sim.stats()["refused_auth"], 50)
+
+    def test_sessions_of_a_container_expire_while_prompts_run(self):
+        sim = self.simulate(self.slow("bedrock"), identity=identity(token_lifetime="3s"))
+        job = Job(self, [cloud("bedrock", sim, [lane(quota={"concurrency": 4},
+                                                     **{"as": NAMES["bedrock"]})],
+                               auth={"aws": "default"})])
+        ids = write_prompts(job.input, 500)
+        job.run(env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": sim.url + "/_sim/container"})
+        self.check_each_once(job, ids)
+        self.assertGreaterEqual(sim.stats()["identity"]["aws"]["issued"], 2)
+
+    def test_revoked_tokens_are_replaced(self):
+        sim = self.simulate(self.slow("vertex"), identity=identity())
+        job = Job(self, [cloud("vertex", sim)])
+        ids = write_prompts(job.input, 400)
+        process = job.start("--json")
+        sim.wait_for(lambda s: s["answered"] >= 50, "50 answers")
+        sim.control(service="google", revoke=True)
+        self.finish(process, job, ids, sim)
+        stats = sim.stats()
+        self.assertGreaterEqual(stats["refused_auth"], 1)
+        self.assertEqual(stats["identity"]["google"]["issued"], 2)
+
+    def test_a_service_account_key_is_rotated(self):
+        key_file = self.folder / "account.json"
+        sim = self.simulate(
+            self.slow("vertex"),
+            identity=identity(google={"key_file": str(key_file)}, token_lifetime="2s"),
+        )
+        config = cloud("vertex", sim, [lane(quota={"concurrency": 4}, **{"as": NAMES["vertex"]})],
+                       auth={"google": {"service_account": f"file:{key_file}"}})
+        job = Job(self, [config])
+        ids = write_prompts(job.input, 500)
+        process = job.start("--json")
+        sim.wait_for(lambda s: s["answered"] >= 50, "50 answers")
+        before = sim.stats()["identity"]["google"]["issued"]
+        sim.control(service="google", rotate=True)
+        self.finish(process, job, ids, sim)
+        self.assertGreater(sim.stats()["identity"]["google"]["issued"], before)
+
+    def test_an_api_key_in_a_file_is_rotated(self):
+        key_file = self.folder / "key"
+        for name in ("openai", "anthropic", "onprem"):
+            with self.subTest(name):
+                key_file.write_text("the-first-key\n")
+                sim = self.simulate(
+                    self.slow(name, api_key=None, api_keys=[{"key": "the-first-key"}]),
+                    name=f"sim-{name}",
+                )
+                job = Job(self, [cloud(name, sim, auth={"api_key": f"file:{key_file}"})], name=name)
+                ids = write_prompts(job.input, 400)
+                process = job.start("--json")
+                sim.wait_for(lambda s: s["answered"] >= 50, "50 answers")
+                key_file.write_text("the-second-key\n")
+                sim.control(pool=name, api_keys=[{"key": "the-second-key"}])
+                self.finish(process, job, ids, sim)
+
+    def test_a_token_endpoint_that_is_down_does_not_matter_while_a_token_is_good(self):
+        sim = self.simulate(self.slow("vertex"), identity=identity(token_lifetime="8s"))
+        job = Job(self, [cloud("vertex", sim, [lane(quota={"concurrency": 4},
+                                                    **{"as": NAMES["vertex"]})])])
+        ids = write_prompts(job.input, 400)
+        process = job.start("--json")
+        sim.wait_for(lambda s: s["answered"] >= 20, "20 answers")
+        sim.control(service="google", faults=[{"kind": "down", "to": "60s"}])
+        began = time.monotonic()
+        self.finish(process, job, ids, sim)
+        self.assertLess(time.monotonic() - began, 12)
+        stats = sim.stats()["identity"]["google"]
+        self.assertEqual(stats["issued"], 1)
+
+    def test_a_token_endpoint_comes_back(self):
+        sim = self.simulate(
+            self.slow("azure"),
+            identity=identity(entra={"faults": [{"kind": "down", "to": "2s"}]}),
+        )
+        job = Job(self, [cloud("azure", sim)])
+        ids = write_prompts(job.input, 50)
+        job.run(env=ENVIRONMENT)
+        self.check_each_once(job, ids)
+        self.assertGreater(sim.stats()["identity"]["entra"]["failed"], 0)
+
+
+class Models(Case):
+    def test_a_model_that_appears_later_on_one_cloud_takes_work_then(self):
+        faults = [{"kind": "missing-model", "model": NAMES["bedrock"], "until": "3s"}]
+        sim = self.simulate(
+            sim_cloud("bedrock", latency="20ms", faults=faults),
+            sim_cloud("vertex", latency="200ms"),
+            identity=identity(),
+        )
+        job = Job(self, [cloud("bedrock", sim),
+                         cloud("vertex", sim, [lane(quota={"concurrency": 4},
+                                                    **{"as": NAMES["vertex"]})])],
+                  order="as-listed")
+        ids = write_prompts(job.input, 600)
+        process = job.run("--json", env={**ENVIRONMENT, "SIM_KEY": KEY}, seconds=120)
+        self.check_each_once(job, ids)
+        pools = {r["spillway"]["pool"] for r in job.rows()}
+        self.assertEqual(pools, {"bedrock", "vertex"})
+        health = {lane_["health"] for e in process.events() for lane_ in e["lanes"]
+                  if lane_["pool"] == "bedrock"}
+        self.assertIn("down-model", health)
+
+
+if __name__ == "__main__":
+    unittest.main()
