@@ -123,7 +123,7 @@ TEST_F(clouds, restricted_prompts_wait_for_their_only_lane_and_never_leak) {
     s.troubles = {{what, "pool-0", 0s, 300s}};
     const auto r = run(s);
     EXPECT_EQ(r.accepted.size(), 1u) << "only pool-0";
-    EXPECT_EQ(between(r, "pool-0", 300s, 24h), 200);
+    EXPECT_EQ(between(r, "pool-0", 300s, 24h), 200) << static_cast<int>(what);
   }
 }
 
