@@ -1,3 +1,4 @@
+#include "tests/unit/fake_auth_world.hpp"
 #include "workers/auth/authenticator.hpp"
 
 #include <gmock/gmock.h>
@@ -6,10 +7,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 namespace spillway {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -60,6 +63,17 @@ TEST_F(auth, openai_forms_take_a_bearer_header) {
   for (const auto provider : {provider_kind::openai, provider_kind::openai_compatible})
     EXPECT_EQ(headers_of(pool_with(provider, from_env())),
               "A: b\r\nAuthorization: Bearer sk-123\r\n");
+}
+
+TEST_F(auth, anthropic_takes_a_header_of_its_own_and_bearers_are_bearers) {
+  ::setenv(variable, "abc", 1);
+  auto pool = pool_with(provider_kind::anthropic, from_env());
+  EXPECT_EQ(headers_of(pool), "A: b\r\nx-api-key: abc\r\n");
+  for (const auto provider : {provider_kind::anthropic, provider_kind::azure_openai}) {
+    pool.provider = provider;
+    pool.auth = bearer_auth{from_env()};
+    EXPECT_EQ(headers_of(pool), "A: b\r\nAuthorization: Bearer abc\r\n");
+  }
 }
 
 TEST_F(auth, azure_takes_an_api_key_header) {
@@ -115,6 +129,92 @@ TEST_F(auth, a_key_goes_over_plain_http_only_to_loopback) {
   for (const char* far : {"http://api.example/v1", "http://127.0.0.1.example", "http://10.0.0.1"})
     EXPECT_THAT(headers_of(pool_with(provider_kind::openai, from_env(), far)),
                 testing::AllOf(HasSubstr("plain HTTP"), Not(HasSubstr("sk-1"))));
+}
+
+/// A pool whose key is in a file, in a world where time stands still unless it is moved.
+class auth_rotation : public auth {
+ protected:
+  std::unique_ptr<authenticator> made() {
+    auto out = make_authenticator(pool_with(provider_kind::azure_openai, file_with("one")), world_);
+    EXPECT_TRUE(out) << out.error().message;
+    return out ? *std::move(out) : nullptr;
+  }
+  std::string header(const authenticator& a) {
+    http_request request;
+    const auto used = a.authenticate(request);
+    return used ? request.headers : "failed: " + used.error().message;
+  }
+  fake_auth_world world_;
+};
+
+TEST_F(auth_rotation, a_changed_file_is_used_within_seconds) {
+  const auto a = made();
+  EXPECT_EQ(header(*a), "api-key: one\r\n");
+  const auto before = a->generation();
+  file_with("two!");
+  world_.at += 2s;
+  EXPECT_EQ(header(*a), "api-key: two!\r\n");
+  EXPECT_EQ(a->generation(), before + 1);
+}
+
+TEST_F(auth_rotation, the_same_size_and_a_new_file_in_its_place_are_seen) {
+  const auto a = made();
+  for (const char* key : {"two", "six"}) {
+    const auto other = path_ + ".new";
+    std::ofstream(other, std::ios::binary) << key;
+    std::filesystem::rename(other, path_);
+    world_.at += 2s;
+    EXPECT_EQ(header(*a), "api-key: " + std::string(key) + "\r\n");
+  }
+}
+
+TEST_F(auth_rotation, a_refusal_reads_the_file_at_once) {
+  const auto a = made();
+  const auto used = a->generation();
+  file_with("second");
+  EXPECT_EQ(header(*a), "api-key: one\r\n") << "not a second has passed";
+  EXPECT_EQ(a->refused(used), refused_advice::resend);
+  EXPECT_EQ(header(*a), "api-key: second\r\n");
+  EXPECT_EQ(a->refused(used), refused_advice::resend) << "another call with the old key";
+}
+
+TEST_F(auth_rotation, an_unchanged_file_that_is_refused_stops_until_it_changes) {
+  const auto a = made();
+  const auto used = a->generation();
+  EXPECT_EQ(a->refused(used), refused_advice::resend);
+  EXPECT_EQ(header(*a), "api-key: one\r\n");
+  EXPECT_EQ(a->refused(used), refused_advice::stop);
+  EXPECT_EQ(a->generation(), used);
+  file_with("second");
+  world_.at += 2s;
+  EXPECT_EQ(a->generation(), used + 1) << "seen without a call: the lane is down";
+}
+
+TEST_F(auth_rotation, a_file_that_is_away_or_empty_for_a_while_keeps_the_old_key) {
+  const auto a = made();
+  std::filesystem::remove(path_);
+  for (int i = 0; i < 20; ++i) {
+    world_.at += 2s;
+    EXPECT_EQ(header(*a), "api-key: one\r\n");
+  }
+  EXPECT_EQ(a->missing(), std::nullopt);
+  file_with("");
+  world_.at += 2s;
+  EXPECT_EQ(header(*a), "api-key: one\r\n");
+  EXPECT_EQ(a->generation(), 1u);
+  file_with("back");
+  world_.at += 2s;
+  EXPECT_EQ(header(*a), "api-key: back\r\n");
+}
+
+TEST_F(auth_rotation, a_thread_sees_the_change_without_any_call) {
+  const auto a = make_authenticator(pool_with(provider_kind::azure_openai, file_with("one")));
+  ASSERT_TRUE(a);
+  file_with("another");
+  const auto until = std::chrono::steady_clock::now() + 60s;
+  while ((*a)->generation() < 2 && std::chrono::steady_clock::now() < until)
+    std::this_thread::yield();
+  EXPECT_EQ(header(**a), "api-key: another\r\n");
 }
 
 }  // namespace

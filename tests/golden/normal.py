@@ -1,0 +1,54 @@
+"""Bodies in one spelling, where both spellings mean the same to whoever reads them."""
+
+import json
+
+import compare
+
+GOOGLE_USER_VALUES = ("parameters", "parametersJsonSchema", "responseJsonSchema", "args",
+                      "response")
+
+
+def request(to, body):
+    body = json.loads(json.dumps(body))
+    if to == "generate-content":
+        return compare.camel_keys(body, GOOGLE_USER_VALUES)
+    if to == "converse":
+        place = body.get("outputConfig", {}).get("textFormat", {}).get("structure", {})
+        if "jsonSchema" in place:  # JSON in a text
+            place["jsonSchema"]["schema"] = json.loads(place["jsonSchema"]["schema"])
+    return body
+
+
+def _calls(message):
+    return [{"id": call["id"], "name": call["function"]["name"],
+             "arguments": json.loads(call["function"]["arguments"])}
+            for call in message.get("tool_calls") or []]
+
+
+def _usage(usage):
+    details = usage.get("prompt_tokens_details") or {}
+    return {"input": usage["prompt_tokens"], "output": usage["completion_tokens"],
+            "cached": details.get("cached_tokens") or 0,
+            "total": usage["total_tokens"]}
+
+
+def _answer(body):
+    choices = [{"content": choice["message"].get("content") or "",
+                "calls": _calls(choice["message"]), "finish": choice["finish_reason"]}
+               for choice in body["choices"]]
+    return {"object": body["object"], "choices": choices, "usage": _usage(body["usage"])}
+
+
+def our_answer(decoded):
+    if not decoded["answered"]:
+        return {"error": decoded["code"]}
+    out = _answer(json.loads(decoded["body"]))
+    billed = {"input": decoded["input"], "output": decoded["output"], "cached": decoded["cached"]}
+    said = {name: out["usage"][name] for name in billed}
+    if billed != said:
+        raise AssertionError(f"billed as {billed}, said {said}")
+    return out
+
+
+def their_answer(told):
+    return _answer(told["read"]) if "read" in told else {"error": told["refused"]}
