@@ -9,18 +9,18 @@ from support import KEY, OK, STOPPED, Case, Job, lane, write_prompts
 
 
 class Refused(Case):
-    def check_down(self, name, text, env=None, ident=None, sim_changes=None, **pool_changes):
+    def check_down(self, name, text, env=None, ident=None, sim_changes=None, health="down-auth"):
         """The lane is down for its credentials and says why; no prompt fails for it."""
         sim = self.simulate(
             sim_cloud(name, **(sim_changes or {})), name=f"sim{self._started}",
             identity=ident or identity(),
         )
-        job = Job(self, [cloud(name, sim, **pool_changes)], name=f"job{self._started}",
+        job = Job(self, [cloud(name, sim)], name=f"job{self._started}",
                   stall_timeout="1s")
         write_prompts(job.input, 20)
         process = job.run("--json", expect=STOPPED, env={**ENVIRONMENT, **(env or {})})
         [one] = process.summary()["lanes"]
-        self.assertEqual(one["health"], "down-auth", one)
+        self.assertEqual(one["health"], health, one)
         self.assertRegex(one["reason"], text)
         self.assertEqual(job.rows() + job.error_rows(), [])
         for secret in (*SECRETS, *(env or {}).values()):
@@ -34,7 +34,7 @@ class Refused(Case):
 
     def test_a_wrong_client_secret(self):
         self.check_down("azure", "(?i)secret|AADSTS7000215|invalid_client",
-                        {"ENTRA_SECRET": "wrong-entra-secret-1"})
+                        {"ENTRA_SECRET": "wrong-entra-secret-1"}, health="no-credentials")
 
     def test_signatures_for_another_region_or_service(self):
         self.check_down("bedrock", "(?i)region", sim_changes={"region": "eu-west-1"})

@@ -12,6 +12,7 @@ from support import OK, Case, read_rows, wait_until
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "deploy" / "examples"
 KEYS = {"OPENAI_API_KEY": "a", "AZURE_OPENAI_KEY": "b", "SIM_KEY": "sim-key",
+        "ANTHROPIC_API_KEY": "c", "AWS_ACCESS_KEY_ID": "d", "AWS_SECRET_ACCESS_KEY": "e",
         "SIM_AWS_ID": "AKIDSIMULATED", "SIM_SECRET": "sim-secret"}
 
 
@@ -36,11 +37,14 @@ class Examples(Case):
     def test_the_configurations_in_the_readme_are_valid(self):
         text = (ROOT / "README.md").read_text(encoding="utf-8")
         blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-        self.assertEqual(len(blocks), 2, "of a run, and of a fleet")
-        alone, fleet = blocks
+        self.assertEqual(len(blocks), 3, "of a run, of a fleet, and of clouds")
+        alone, fleet, clouds = blocks
         pools = re.search(r"^pools:.*?(?=^\w)", alone, re.MULTILINE | re.DOTALL)[0]
         fleet = re.sub(r"^pools:.*\n", lambda _: pools, fleet, flags=re.MULTILINE)
-        for name, text in (("alone", alone), ("fleet", fleet)):
+        key = self.folder / "key.json"  # a service account's, which the simulator writes
+        self.simulate(identity={"google": {"key_file": str(key)}})
+        clouds = clouds.replace("/etc/spillway/key.json", str(key))
+        for name, text in (("alone", alone), ("fleet", fleet), ("clouds", clouds)):
             with self.subTest(name):
                 config = self.folder / f"{name}.yaml"
                 config.write_text(text)

@@ -71,6 +71,7 @@ class Stubs:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # clients that hang up are part of the tests
         scheme = "http"
         if tls:
             scheme = "https"
