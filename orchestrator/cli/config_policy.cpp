@@ -149,7 +149,7 @@ std::vector<route_problem> route_problems(const route_policy& routes,
 
 void check_policy(yaml_map& root, const route_policy& routes,
                   const std::vector<pool_config>& pools) {
-  if (auto job = root.map("job"))
+  if (auto job = root.kind("job") == yaml_kind::map ? root.map("job") : std::nullopt)
     for (auto& [key, message] : route_problems(routes, pools)) job->problem(key, message);
   check_embeddings(root, pools);
 }

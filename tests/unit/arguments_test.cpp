@@ -90,7 +90,6 @@ TEST(arguments, mistakes_exit_with_2_and_say_what_was_expected) {
       {{"--max-line-bytes", "1"}, "--max-line-bytes"},
       {{"--threads", "-1"}, "--threads"},
       {{"--log-level", "loud"}, "--log-level"},
-      {{"--dry-run"}, "--dry-run"},
   };
   for (const auto& c : cases) {
     std::vector<const char*> words{"run", "a", "-o", "o", "-c", "c"};
