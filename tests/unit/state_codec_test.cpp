@@ -184,6 +184,8 @@ TEST(state_codec, records_survive_their_bytes) {
 
 // Bytes written by the first version of the format: every later version has to read them.
 TEST(state_codec, reads_what_earlier_versions_wrote) {
+  auto before = sample_progress();
+  for (auto& lane : before.totals) lane.totals.by_day = {};  // days came later
   expect_same(
       decode_header(
           from_hex(
@@ -203,7 +205,7 @@ TEST(state_codec, reads_what_earlier_versions_wrote) {
               "000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
               "0000000000000000000000000000000000000000000000000000000000000000"))
           .value(),
-      sample_progress());
+      before);
   expect_same(
       decode_shard(
           shard_id(70'000),
