@@ -251,9 +251,9 @@ check_findings judge_list(const pool_config& pool, const http_response& response
 check_findings judge_refusal(const pool_config& pool, const lane_config& lane, const outcome& out) {
   if (refused_credentials(out)) return {down(pool, lane.name(), out)};
   if (out.kind == outcome_kind::rejected || out.kind == outcome_kind::spill) {
-    return {
-        {lane.name(), "credentials", check_level::ok, "accepted", ""},
-        {lane.name(), "model", check_level::ok, "takes calls; --send proves that it answers", ""}};
+    return {{lane.name(), "credentials", check_level::ok, "accepted", ""},
+            {lane.name(), "model", check_level::ok,
+             "refused the empty call for its content only; --send proves that it answers", ""}};
   }
   if (out.kind == outcome_kind::answered) {
     return {{lane.name(), "credentials", check_level::ok, "accepted", ""},
