@@ -98,7 +98,7 @@ print(json.dumps({
         self.assertRegex(got["model"], r"^ValidationException: .*model identifier is invalid")
         self.assertEqual(sim.stats()["pools"]["aws"]["refused_auth"], 3)
 
-    def test_boto3_refuses_no_credentials_of_sts_instance_and_container(self):
+    def test_boto3_finds_keys_of_sts_instance_and_container(self):
         sim = self.simulate(
             sim_pool("aws", "bedrock", api_key=None, identity=True, models=None),
             identity={"aws": {"container_token": "ctoken"}, "token_lifetime": "1h"},

@@ -124,7 +124,8 @@ void collect_tools(const json::value& value, std::vector<tool>& out) {
     if (const auto* inner = member(value, wrapper); inner && !inner->is_string())
       return collect_tools(*inner, out);
   tool found{text_of(member(value, "name")), nullptr};
-  for (const char* key : {"parameters", "parametersJsonSchema", "input_schema"})
+  for (const char* key :
+       {"parameters", "parametersJsonSchema", "parameters_json_schema", "input_schema"})
     if (const auto* schema = member(value, key)) found.schema = schema;
   if (const auto* schema = member(value, "inputSchema", "json")) found.schema = schema;
   if (!found.name.empty()) out.push_back(std::move(found));
