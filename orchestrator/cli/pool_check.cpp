@@ -112,7 +112,11 @@ const char* name_of(check_level level) {
 }
 
 std::string models_path(std::string_view target) {
-  target = target.substr(0, target.find('?'));
+  // Azure's dated form: .../openai/deployments/NAME/chat/completions?api-version=DATE
+  const auto query = target.substr(std::min(target.find('?'), target.size()));
+  if (const auto at = target.find("/deployments/"); at != target.npos)
+    return std::string(target.substr(0, at)) + "/models" + std::string(query);
+  target.remove_suffix(query.size());
   for (const std::string_view end :
        {"/chat/completions", "/completions", "/responses", "/embeddings", "/messages"}) {
     if (target.ends_with(end))
