@@ -35,7 +35,7 @@ a second Ctrl-C stops at once. Both can be resumed by the same command.)";
 
 constexpr const char* plan_help_end =
     R"(Checks every line, estimates its tokens, and says what each lane would cost and how the prompts
-would split; nothing is sent. Tokens are estimated from the text, within about 10% for most (README).
+would split; nothing is sent. Tokens are estimated from the text (how well: see the README).
 Exit codes: 0 every prompt has a lane; 1 some lines or prompts would become error rows; 2 wrong usage
 or configuration.)";
 

@@ -111,7 +111,9 @@ json::object counts_of(const std::map<std::string, std::int64_t>& refused) {
 std::string render(const plan_report& r) {
   std::string text = model_table(r) + "\n" + lane_table(r) + "\n" + verdict(r);
   if (r.bad > 0) {
-    text += "\n" + grouped(r.bad) + " bad lines would become error rows:\n";
+    text += "\n" + grouped(r.bad) +
+            (r.bad == 1 ? " bad line would become an error row:\n"
+                        : " bad lines would become error rows:\n");
     for (const auto& line : r.bad_shown) text += "  " + printable(line) + "\n";
     if (static_cast<std::size_t>(r.bad) > r.bad_shown.size())
       text +=

@@ -112,7 +112,11 @@ const char* name_of(check_level level) {
 }
 
 std::string models_path(std::string_view target) {
-  target = target.substr(0, target.find('?'));
+  // Azure's dated form: .../openai/deployments/NAME/chat/completions?api-version=DATE
+  const auto query = target.substr(std::min(target.find('?'), target.size()));
+  if (const auto at = target.find("/deployments/"); at != target.npos)
+    return std::string(target.substr(0, at)) + "/models" + std::string(query);
+  target.remove_suffix(query.size());
   for (const std::string_view end :
        {"/chat/completions", "/completions", "/responses", "/embeddings", "/messages"}) {
     if (target.ends_with(end))
@@ -251,9 +255,9 @@ check_findings judge_list(const pool_config& pool, const http_response& response
 check_findings judge_refusal(const pool_config& pool, const lane_config& lane, const outcome& out) {
   if (refused_credentials(out)) return {down(pool, lane.name(), out)};
   if (out.kind == outcome_kind::rejected || out.kind == outcome_kind::spill) {
-    return {
-        {lane.name(), "credentials", check_level::ok, "accepted", ""},
-        {lane.name(), "model", check_level::ok, "takes calls; --send proves that it answers", ""}};
+    return {{lane.name(), "credentials", check_level::ok, "accepted", ""},
+            {lane.name(), "model", check_level::ok,
+             "refused the empty call for its content only; --send proves that it answers", ""}};
   }
   if (out.kind == outcome_kind::answered) {
     return {{lane.name(), "credentials", check_level::ok, "accepted", ""},

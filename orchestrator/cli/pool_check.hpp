@@ -29,9 +29,8 @@ struct check_finding {
 };
 using check_findings = std::vector<check_finding>;
 
-/// "https://host:port" of a pool, and the path of its model list: that of its
-/// calls with "models" in the place of what they end in
-/// ("/v1/chat/completions", "/v1/messages").
+/// The path of a pool's model list: that of its calls with "models" in the place of what they end
+/// in ("/v1/chat/completions", "/v1/messages"); empty for calls of another form.
 [[nodiscard]] std::string models_path(std::string_view call_target);
 
 /// True when requests of the pool are signed with the time.

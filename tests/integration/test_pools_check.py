@@ -3,10 +3,11 @@
 import json
 import unittest
 
+from clouds_support import ENVIRONMENT, PROVIDERS, SECRETS, cloud, identity, sim_cloud
 from support import MODEL, OK, USAGE, Case, Job, lane, pool, refused_port, sim_pool
 
 
-class PoolsCheck(Case):
+class Checks(Case):
     def check(self, pools, *flags, expect=OK, env=None):
         job = Job(self, pools)
         process = self.command(
@@ -17,6 +18,58 @@ class PoolsCheck(Case):
     def found(self, lines, pool_name, check):
         return [line for line in lines if line["pool"] == pool_name and line["check"] == check]
 
+    def problems(self, lines):
+        return {(one["pool"], one["check"]) for one in lines if one["result"] == "problem"}
+
+
+class Clouds(Checks):
+    def clouds(self, **identity_changes):
+        sim = self.simulate(
+            *(sim_cloud(name) for name in PROVIDERS), identity=identity(**identity_changes)
+        )
+        return sim, {name: cloud(name, sim) for name in PROVIDERS}
+
+    def test_every_provider_can_be_asked_for_nothing(self):
+        sim, pools = self.clouds()
+        lines = self.check(list(pools.values()), env=ENVIRONMENT)
+        self.assertEqual(self.problems(lines), set(), lines)
+        for name in PROVIDERS:
+            self.assertEqual([f["result"] for f in self.found(lines, name, "credentials")], ["ok"])
+        for name in ("openai", "anthropic", "onprem", "bedrock", "vertex"):
+            self.assertEqual(self.found(lines, name, "model")[0]["result"], "ok", name)
+        stats = sim.stats()
+        self.assertEqual((stats["answered"], stats["billed_usd"]), (0, 0), "nothing is billed")
+        sent = self.check(list(pools.values()), "--send", env=ENVIRONMENT)
+        self.assertEqual(
+            {f["pool"] for f in sent if f["check"] == "prompt" and f["result"] == "ok"},
+            set(PROVIDERS),
+        )
+
+    def test_models_and_secrets_that_are_wrong(self):
+        _, pools = self.clouds()
+        for name in ("bedrock", "vertex", "anthropic"):
+            pools[name]["lanes"][0]["as"] = "anthropic.claude-nowhere" if name == "bedrock" else "gone"
+        # A provider may judge the content before the model: what is sent for real settles it.
+        lines = self.check([pools[n] for n in ("bedrock", "vertex", "anthropic")], "--send",
+                           expect=USAGE, env=ENVIRONMENT)
+        self.assertEqual(
+            self.problems(lines),
+            {("bedrock", "model"), ("vertex", "model"), ("anthropic", "model")},
+        )
+        _, pools = self.clouds()
+        wrong = {**ENVIRONMENT, "AWS_SECRET": "another", "ENTRA_SECRET": "another", "SIM_KEY": "no"}
+        lines = self.check(
+            [pools[n] for n in ("bedrock", "azure", "anthropic")], expect=USAGE, env=wrong
+        )
+        self.assertEqual(
+            self.problems(lines),
+            {("bedrock", "credentials"), ("azure", "credentials"), ("anthropic", "credentials")},
+        )
+        for secret in SECRETS:
+            self.assertNotIn(secret, json.dumps(lines))
+
+
+class PoolsCheck(Checks):
     def test_pools_that_work(self):
         sim = self.simulate(
             sim_pool("a"), sim_pool("b", "azure-openai"), sim_pool("c", "openai-compatible")
@@ -49,11 +102,8 @@ class PoolsCheck(Case):
                 expect=USAGE,
                 env={"WRONG_KEY": "not-the-key"},
             )
-        problems = {
-            (line["pool"], line["check"]) for line in lines if line["result"] == "problem"
-        }
         self.assertEqual(
-            problems,
+            self.problems(lines),
             {
                 ("key", "credentials"),
                 ("model", "model"),

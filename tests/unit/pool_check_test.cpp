@@ -48,6 +48,8 @@ TEST(pool_check, models_are_listed_beside_the_calls) {
   EXPECT_EQ(models_path("/v1/chat/completions"), "/v1/models");
   EXPECT_EQ(models_path("/openai/v1/embeddings"), "/openai/v1/models");
   EXPECT_EQ(models_path("/v1/messages"), "/v1/models");
+  EXPECT_EQ(models_path("/openai/deployments/d/chat/completions?api-version=2024-10-21"),
+            "/openai/models?api-version=2024-10-21");
   EXPECT_EQ(models_path("/model/x/converse"), "");
 }
 
