@@ -203,9 +203,7 @@ nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size
   note_health(now);
   if (out.usage.known) {
     if (tokens_)  // the provider's own count, now that input and output are known
-      tokens_->give_back(
-          cost.rate.count() -
-          setup_.rate_charge(out.usage.input, size.max_output, out.usage.output).count());
+      tokens_->give_back(cost.rate.count() - setup_.charge_of(out.usage, size.max_output).count());
     learn(size, out);
   }
   if (out.kind == outcome_kind::answered)

@@ -21,6 +21,8 @@ namespace spillway {
 
 /// Tokens a provider's own limiter charges a call: (input, max output or 0, expected output).
 using rate_charge_rule = std::function<tokens(tokens input, tokens max_output, tokens expected)>;
+/// The same once the answer is there.
+using settled_charge_rule = std::function<tokens(const token_usage&, tokens max_output)>;
 
 /// What a lane takes of an endpoint's prompts.
 struct endpoint_fit {
@@ -38,6 +40,12 @@ struct lane_setup {
   std::string region;  ///< empty: not declared
   std::array<endpoint_fit, endpoint_kinds> takes{};
   rate_charge_rule rate_charge;
+  settled_charge_rule settled_charge;  ///< empty: by `rate_charge`
+
+  [[nodiscard]] tokens charge_of(const token_usage& usage, tokens max_output) const {
+    return settled_charge ? settled_charge(usage, max_output)
+                          : rate_charge(usage.input, max_output, usage.output);
+  }
 };
 
 /// What a call takes from a lane.

@@ -101,7 +101,7 @@ nano_usd scheduler::end_call(time_point now, active_prompt& active, partition_st
   if (out.never_sent())
     actual = {};
   else if (out.usage.known)
-    actual = l.setup().rate_charge(out.usage.input, active.what.max_output, out.usage.output);
+    actual = l.setup().charge_of(out.usage, active.what.max_output);
   job->second->served += served_by(actual - active.cost.rate, job->second->setup.weight);
   if (out.in_doubt && active.maybe_billed == 0 && !active.settled) ++books.in_doubt;
   return charge;

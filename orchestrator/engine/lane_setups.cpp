@@ -15,6 +15,9 @@ lane_setup make_lane_setup(const pool_config& pool, const lane_config& lane,
     const auto kind = static_cast<endpoint_kind>(e);
     s.takes[e] = {adapter->serves(kind, lane), adapter->unmappable(kind, lane)};
   }
+  s.settled_charge = [adapter, lane](const token_usage& used, tokens max_output) {
+    return adapter->settled_charge(used, max_output, lane);
+  };
   s.rate_charge = [adapter = std::move(adapter)](tokens input, tokens max_output, tokens expected) {
     return adapter->rate_charge({input, max_output, expected});
   };

@@ -180,6 +180,20 @@ TEST(bedrock_embeddings, answers) {
     EXPECT_EQ(verdict(decoded("amazon.titan-embed-text-v2:0", reply(200, body))), "Rhcd") << body;
 }
 
+TEST(bedrock_quota, reserves_the_longest_answer_and_settles_by_the_real_one) {
+  const auto adapter = make_provider(cloud_pool(bedrock));
+  EXPECT_EQ(adapter->rate_charge({tokens(100), tokens(400), tokens(50)}).count(), 500);
+  EXPECT_EQ(adapter->rate_charge({tokens(100), tokens(0), tokens(50)}).count(), 150);
+  token_usage used{true, tokens(100), tokens(30), tokens(50)};
+  used.cache_write = tokens(20);
+  const auto settled = [&](const char* model) {
+    return adapter->settled_charge(used, tokens(400), cloud_lane(model, lane_surface::converse))
+        .count();
+  };
+  EXPECT_EQ(settled("global.openai.gpt-6-sol"), 120);
+  EXPECT_EQ(settled("us.anthropic.claude-sonnet-4-5-20250929-v1:0"), 320);
+}
+
 struct aws_case {
   const char* name;
   int status;

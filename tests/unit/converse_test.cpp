@@ -184,10 +184,13 @@ TEST(converse_answer, becomes_a_chat_completion) {
       "stopReason":"tool_use","serviceTier":{"type":"flex"},
       "additionalModelResponseFields":{"usage":{"output_tokens_details":{"thinking_tokens":3}}},
       "usage":{"inputTokens":10,"outputTokens":7,"totalTokens":52,
-               "cacheReadInputTokens":20,"cacheWriteInputTokens":15}})");
+               "cacheReadInputTokens":20,"cacheWriteInputTokens":15,"cacheDetails":[
+                 {"ttl":"5m","inputTokens":9},{"ttl":"1h","inputTokens":6}]}})");
   EXPECT_EQ(verdict(o), "A");
   EXPECT_EQ(o.usage.input.count(), 45);
   EXPECT_EQ(o.usage.cached.count(), 20);
+  EXPECT_EQ(o.usage.cache_write.count(), 15);
+  EXPECT_EQ(o.usage.cache_write_1h.count(), 6);
   EXPECT_EQ(o.usage.output.count(), 7);
   EXPECT_EQ(json(o.body), json(R"({"id":"chatcmpl-r-1","object":"chat.completion",
       "created":1800000000,"model":"us.anthropic.claude-sonnet-4-5-20250929-v1:0","choices":[{"index":0,"message":

@@ -419,6 +419,20 @@ TEST(lane, settling_gives_back_the_tokens_that_were_not_used) {
   EXPECT_EQ(l.ready_at(now, {tokens(250), {}}), now + 125ms) << "250 of 1000 were used";
 }
 
+TEST(lane, settling_takes_more_where_the_provider_counts_output_dearer) {
+  auto setup = setup_of({.tpm = 60'000});
+  setup.settled_charge = [](const token_usage& used, tokens) {
+    return used.input - used.cached + used.output * 5;
+  };
+  lane l(setup, start);
+  const auto now = start + 1h;
+  const call_cost cost{tokens(1'000), {}};
+  l.take(now, cost);
+  EXPECT_EQ(l.ready_at(now, {tokens(250), {}}), now + 875ms);
+  (void)l.end_call(now, cost, {400, 0, 1, tokens{}}, answered(500, 300), 1ms);
+  EXPECT_EQ(l.ready_at(now, {tokens(250), {}}), now + 1875ms) << "2000 instead of 1000";
+}
+
 TEST(lane, calls_are_charged_by_usage_or_by_the_worst_case_in_doubt) {
   const call_cost cost{tokens(100), nano_usd(1'000'000)};
   auto doubtful = failed(0);

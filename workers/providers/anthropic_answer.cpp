@@ -17,9 +17,10 @@ token_usage read_usage(const object& root, chat_answer& answer) {
   out.known = true;
   out.cached = count_of(count_at(*usage, "cache_read_input_tokens"));
   out.cache_write = count_of(count_at(*usage, "cache_creation_input_tokens"));
-  if (const auto written = object_at(*usage, "cache_creation"))
-    out.cache_write_1h = count_of(count_at(*written, "ephemeral_1h_input_tokens"));
   out.input = count_of(count_at(*usage, "input_tokens")) + out.cached + out.cache_write;
+  if (const auto written = object_at(*usage, "cache_creation"))
+    out.cache_write_1h =
+        std::min(out.cache_write, count_of(count_at(*written, "ephemeral_1h_input_tokens")));
   out.output = count_of(count_at(*usage, "output_tokens"));
   if (const auto details = object_at(*usage, "output_tokens_details"))
     answer.reasoning_tokens = count_of(count_at(*details, "thinking_tokens")).count();

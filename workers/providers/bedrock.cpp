@@ -28,8 +28,14 @@ class bedrock_provider final : public translating_adapter {
   [[nodiscard]] http_request encode(const prompt_view&, const lane_config&) const override;
   [[nodiscard]] bool serves(endpoint_kind, const lane_config&) const override;
   [[nodiscard]] prompt_features unmappable(endpoint_kind, const lane_config&) const override;
+  /// Reserves all it may answer, and settles by what it did: cached input is free, and a token of
+  /// Claude's output takes five of the quota.
   [[nodiscard]] tokens rate_charge(const token_charge_input& in) const override {
     return in.estimated_input + (in.max_output > tokens(0) ? in.max_output : in.expected_output);
+  }
+  [[nodiscard]] tokens settled_charge(const token_usage& used, tokens,
+                                      const lane_config& lane) const override {
+    return used.input - used.cached + used.output * bedrock_model_of(lane).output_burndown;
   }
 
  protected:

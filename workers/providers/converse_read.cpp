@@ -33,11 +33,16 @@ void read_usage(const object& root, chat_answer& answer) {
   const auto usage = object_at(root, "usage");
   if (!usage || !count_at(*usage, "inputTokens")) return;
   const auto cached = count_of(count_at(*usage, "cacheReadInputTokens"));
-  const auto written = count_of(count_at(*usage, "cacheWriteInputTokens"));
   answer.usage.known = true;
-  answer.usage.input = count_of(count_at(*usage, "inputTokens")) + cached + written;
-  answer.usage.cache_write = written;
   answer.usage.cached = cached;
+  answer.usage.cache_write = count_of(count_at(*usage, "cacheWriteInputTokens"));
+  answer.usage.input =
+      count_of(count_at(*usage, "inputTokens")) + cached + answer.usage.cache_write;
+  each_object(*usage, "cacheDetails", [&](const object& written) {
+    if (text_at(written, "ttl") == "1h")
+      answer.usage.cache_write_1h =
+          std::min(answer.usage.cache_write, count_of(count_at(written, "inputTokens")));
+  });
   answer.usage.output = count_of(count_at(*usage, "outputTokens"));
   const auto extra = object_at(root, "additionalModelResponseFields");
   const auto inner = extra ? object_at(*extra, "usage") : std::nullopt;
