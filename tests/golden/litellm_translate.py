@@ -47,7 +47,7 @@ def _load(text):
 
 
 def _arguments(body):
-    out = {key: value for key, value in body.items() if key not in ("model", "user")}
+    out = {key: value for key, value in body.items() if key != "model"}
     return json.loads(json.dumps(out))  # it changes what it is given
 
 

@@ -4,7 +4,6 @@ import collections
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import unittest
 
@@ -17,31 +16,18 @@ import compare  # noqa: E402
 import differences  # noqa: E402
 import foreign_packages  # noqa: E402
 import normal  # noqa: E402
+from lines import exchange  # noqa: E402
 
 PACKAGES = ("litellm==1.106.2", "boto3==1.44.5")
 PROBE = os.environ.get("SPILLWAY_TRANSLATE_PROBE", "spillway_translate_probe")
 COUNT = 260  # of which some ask for what a lane can't map
 COMPARED_MIN = 200
-SECONDS_MAX = 280
 LANES = {
     "converse": ("bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0"),
     "generate-content": ("vertex", "gemini-3-flash-preview"),
     "messages": ("anthropic", "claude-sonnet-4-5"),
     "responses": ("vertex", "gpt-5.4"),
 }
-
-
-def converse_with(command, lines):
-    """Feeds a program JSON lines and returns the lines it answers."""
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    done = subprocess.run([str(part) for part in command], input=text, capture_output=True,
-                          text=True, timeout=SECONDS_MAX)
-    if done.returncode != 0:
-        raise AssertionError(f"{command[0]} failed:\n{done.stderr[-3000:]}")
-    out = [json.loads(line) for line in done.stdout.splitlines()]
-    if len(out) != len(lines):
-        raise AssertionError(f"{len(lines)} asked, {len(out)} answered:\n{done.stderr[-3000:]}")
-    return out
 
 
 class Translations(unittest.TestCase):
@@ -56,8 +42,8 @@ class Translations(unittest.TestCase):
                 asked.append({"to": to, "body": body, "answer": answer})
                 probed.append({**lane, "body": json.dumps(body)})
                 probed.append({**lane, "status": 200, "answer": json.dumps(answer)})
-        theirs = converse_with([python, "-B", HERE / "litellm_translate.py"], asked)
-        ours = converse_with([PROBE], probed)
+        theirs = exchange([python, "-B", HERE / "litellm_translate.py"], asked)
+        ours = exchange([PROBE], probed)
         cls.cases = collections.defaultdict(list)
         for case, told, encoded, decoded in zip(asked, theirs, ours[::2], ours[1::2]):
             cls.cases[case["to"]].append((case, told, encoded, decoded))
