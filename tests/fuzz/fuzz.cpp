@@ -94,11 +94,12 @@ const std::vector<way>& ways() {
     std::vector<way> w;
     const auto add = [&](auto... parts) { w.push_back(make_way(parts...)); };
     add("openai", provider_kind::openai, openai, "https://api.openai.com/v1", "gpt-5.4-mini");
-    add("openai", provider_kind::azure_openai, openai, "https://r.openai.azure.com/openai/v1", "mini");
+    const std::string azure = "https://r.openai.azure.com";
+    add("openai", provider_kind::azure_openai, openai, azure + "/openai/v1", "mini");
     add("openai", provider_kind::openai_compatible, openai, "http://127.0.0.1:8000/v1", "m");
     const std::string aws = "https://bedrock-runtime.us-east-1.amazonaws.com";
     const std::string google = "https://us-central1-aiplatform.googleapis.com";
-    add("openai", provider_kind::azure_openai, dated, "https://r.openai.azure.com", "mini");
+    add("openai", provider_kind::azure_openai, dated, azure, "mini");
     add("openai", provider_kind::bedrock, openai, aws, "openai.gpt-oss-120b-1:0");
     add("openai", provider_kind::vertex, openai, google, "openai/gpt-oss-120b-maas");
     add("converse", provider_kind::bedrock, converse, aws, "openai.gpt-oss-120b-1:0");

@@ -8,7 +8,9 @@ from compare import ABSENT
 # What prompts may ask for that a lane of this kind can't be asked: they are sent to other lanes.
 REFUSED = {
     "converse": {"n", "json_object"},
+    "converse of gpt-oss": {"n", "json_object", "json_schema", "image_data"},
     "generate-content": set(),
+    "generate-content of 2.5": set(),
     "messages": {"n", "json_object"},
     "responses": {"n"},
 }
@@ -65,12 +67,19 @@ TABLE = [
         "`parallel_tool_calls` is listed as dropped",
         lambda ours, theirs, case: ours == ABSENT and set(theirs) == {"tool_choice"}
         and _asks("parallel_tool_calls")(0, 0, case)),
-    Row("converse", "request", r"\.inferenceConfig(\.maxTokens)?",
+    Row("converse", "request", r"\.inferenceConfig\.maxTokens",
         "it raises, or sets, the limit so that its thinking budget fits",
         lambda ours, theirs, case: _asks("reasoning_effort")(ours, theirs, case)),
     Row("converse", "request", r"\.toolConfig",
         "`none`: Converse has no such choice; we offer no tool, it offers them all",
         lambda ours, theirs, case: ours == ABSENT and _asks("tool_choice", "none")(0, 0, case)),
+    Row("converse", "request", TOOL + r"\.inputSchema\.json\.additionalProperties",
+        "schemas are passed on as they are; it cuts this out for models but Claude",
+        lambda ours, theirs, case: theirs == ABSENT and "gpt-oss" in case["model"]),
+    Row("converse", "request", r"\.toolConfig\.toolChoice\.(auto|tool)",
+        "it lets a gpt-oss choose where a tool is named; here the provider decides",
+        lambda ours, theirs, case: ABSENT in (ours, theirs) and "gpt-oss" in case["model"]
+        and isinstance(case["body"]["tool_choice"], dict)),
     Row("converse", "answer", r"\.choices\[0\]\.finish",
         "a full context window cuts an answer as the token limit does",
         lambda ours, theirs, case: ours == "length" and theirs == "stop"
@@ -92,6 +101,10 @@ TABLE = [
     Row("generate-content", "request", THINKING + r"\.thinkingLevel",
         "the enumeration's names are in capitals; Google takes both",
         lambda ours, theirs, _: ours == theirs.upper()),
+    Row("generate-content", "request", THINKING + r"\.thinkingBudget",
+        "efforts are Google's own equivalents in tokens, and a pro model's least is 128; it has others",
+        lambda ours, theirs, case: _asks("reasoning_effort")(0, 0, case) and ours in (
+            128, 1024, 8192, 24576)),
     Row("generate-content", "request", RESULT + r"\.(content|output)",
         "Google's documentation names `output` for a result that is no object",
         lambda ours, theirs, _: ABSENT in (ours, theirs)),

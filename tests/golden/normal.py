@@ -11,13 +11,13 @@ GOOGLE_USER_VALUES = ("parameters", "parametersJsonSchema", "responseJsonSchema"
 def request(to, body):
     body = json.loads(json.dumps(body))
     if to == "generate-content":
-        return compare.camel_keys(body, GOOGLE_USER_VALUES)
+        body = compare.camel_keys(body, GOOGLE_USER_VALUES)
+        body.setdefault("generationConfig", {})
     if to == "converse":
         place = body.get("outputConfig", {}).get("textFormat", {}).get("structure", {})
         if "jsonSchema" in place:  # JSON in a text
             place["jsonSchema"]["schema"] = json.loads(place["jsonSchema"]["schema"])
-        if body.get("inferenceConfig") == {}:
-            del body["inferenceConfig"]
+        body.setdefault("inferenceConfig", {})
     if to == "messages":
         for message in body["messages"]:
             for part in message["content"] if isinstance(message["content"], list) else []:
