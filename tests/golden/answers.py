@@ -101,7 +101,8 @@ class Maker:
                 "usage": {"input_tokens": self.read + self.cached, "output_tokens": self.written
                           + self.thinking, "total_tokens": self.read + self.cached + self.written
                           + self.thinking,
-                          "input_tokens_details": {"cached_tokens": self.cached},
+                          "input_tokens_details": {"cached_tokens": self.cached,
+                                                   "cache_write_tokens": 0},
                           "output_tokens_details": {"reasoning_tokens": self.thinking}}}
 
 

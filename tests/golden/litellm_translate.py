@@ -1,5 +1,5 @@
-"""LiteLLM's translations, in a Python that has it: JSON lines {"to", "body", "answer"} in; out come
-the body it would send and what it makes of the answer, {"sent", "read"} or {"refused"}."""
+"""LiteLLM's translations, in a Python that has it: JSON lines {"to", "model", "body", "answer"} in;
+out come the body it would send and what it makes of the answer, {"sent", "read"} or "refused"."""
 
 import json
 import os
@@ -17,14 +17,14 @@ litellm.drop_params = True  # as lanes do whose job says `unmappable: drop`
 litellm.suppress_debug_info = True
 litellm.num_retries = 0
 
+# form -> prefix of its model names, and what it must be told
 WAYS = {
-    "converse": ("bedrock/converse/anthropic.claude-sonnet-4-5-20250929-v1:0",
-                 {"aws_access_key_id": "a", "aws_secret_access_key": "b",
-                  "aws_region_name": "us-east-1"}),
-    "generate-content": ("vertex_ai/gemini-3-flash-preview",
-                         {"vertex_project": "proj", "vertex_location": "us-central1"}),
-    "messages": ("anthropic/claude-sonnet-4-5", {"api_key": "k"}),
-    "responses": ("openai/responses/gpt-5.4", {"api_key": "k"}),
+    "converse": ("bedrock/converse/", {"aws_access_key_id": "a", "aws_secret_access_key": "b",
+                                       "aws_region_name": "us-east-1"}),
+    "generate-content": ("vertex_ai/", {"vertex_project": "proj",
+                                        "vertex_location": "us-central1"}),
+    "messages": ("anthropic/", {"api_key": "k"}),
+    "responses": ("openai/responses/", {"api_key": "k"}),
 }
 
 
@@ -47,17 +47,17 @@ def _load(text):
 
 
 def _arguments(body):
-    out = {key: value for key, value in body.items() if key not in ("model", "user")}
+    out = {key: value for key, value in body.items() if key != "model"}
     return json.loads(json.dumps(out))  # it changes what it is given
 
 
-def translate(wire, to, body, answer):
-    model, how = WAYS[to]
+def translate(wire, to, model, body, answer):
+    prefix, how = WAYS[to]
     wire.sent, wire.answer = None, answer
     try:
         # Its client for tools on other servers is no part of a plain installation.
-        read = litellm.completion(model=model, client=HTTPHandler(), _skip_mcp_handler=True, **how,
-                                  **_arguments(body))
+        read = litellm.completion(model=prefix + model, client=HTTPHandler(),
+                                  _skip_mcp_handler=True, **how, **_arguments(body))
     except Exception as error:  # it has one type a provider
         return {"sent": wire.sent, "refused": f"{type(error).__name__}: {error}"[:400]}
     return {"sent": wire.sent, "read": json.loads(read.model_dump_json())}
@@ -72,6 +72,7 @@ def main():
     os.dup2(2, 1)  # it prints, too
     for line in sys.stdin:
         asked = json.loads(line)
+        asked.pop("name", None)
         print(json.dumps(translate(wire, **asked)), file=out, flush=True)
 
 

@@ -11,12 +11,32 @@ GOOGLE_USER_VALUES = ("parameters", "parametersJsonSchema", "responseJsonSchema"
 def request(to, body):
     body = json.loads(json.dumps(body))
     if to == "generate-content":
-        return compare.camel_keys(body, GOOGLE_USER_VALUES)
+        body = compare.camel_keys(body, GOOGLE_USER_VALUES)
+        body.setdefault("generationConfig", {})
     if to == "converse":
         place = body.get("outputConfig", {}).get("textFormat", {}).get("structure", {})
         if "jsonSchema" in place:  # JSON in a text
             place["jsonSchema"]["schema"] = json.loads(place["jsonSchema"]["schema"])
+        body.setdefault("inferenceConfig", {})
+    if to == "messages":
+        for message in body["messages"]:
+            for part in message["content"] if isinstance(message["content"], list) else []:
+                if part.get("type") == "tool_result" and isinstance(part["content"], str):
+                    part["content"] = [{"type": "text", "text": part["content"]}]
+    if to == "responses":
+        for item in body["input"]:
+            if isinstance(item.get("output"), str):
+                item["output"] = [{"type": "input_text", "text": item["output"]}]
+        body = _without_nulls(body)
     return body
+
+
+def _without_nulls(value):
+    if isinstance(value, list):
+        return [_without_nulls(one) for one in value]
+    if isinstance(value, dict):
+        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
+    return value
 
 
 def _calls(message):

@@ -23,7 +23,7 @@ job:
 # (text of GOOD, what stands there instead, expected "line: key" and words of the message)
 PROBLEMS = [
     ("provider: openai", "provider: opanai", "3: ", ["provider", "opanai", "openai-compatible"]),
-    ("provider: openai", "provider: bedrock", "3: ", ["provider", "bedrock"]),
+    ("provider: openai", "provider: bedrock", "5: ", ["auth.api_key", "bedrock"]),
     ("    provider: openai\n", "", "2: ", ["provider", "missing"]),
     ("name: main", "name: my pool", "2: ", ["name"]),
     ("endpoint: http://127.0.0.1:9/main/v1", "endpoint: ftp://x/v1", "4: ", ["endpoint", "http"]),
