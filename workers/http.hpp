@@ -33,8 +33,7 @@ struct http_response {
 };
 
 /// True for the response headers that some adapter reads: `retry-after*`, `x-ratelimit-*`,
-/// `anthropic-ratelimit-*`, `x-request-id`, `apim-request-id`, `request-id`, `x-should-retry`,
-/// `content-type`.
+/// `x-request-id`, `apim-request-id`, `x-should-retry`, `content-type`.
 [[nodiscard]] bool is_kept_header(std::string_view lower_name);
 
 /// Splits "https://host:port/prefix". Errors name what is wrong with the text.

@@ -1,7 +1,6 @@
-// Vertex as a whole: paths, hosts, tiers, what its surfaces serve, embeddings, partners.
+// Vertex as a whole: paths, tiers, what its surfaces serve, embeddings, partners.
 #include "tests/unit/provider_verdict.hpp"
 #include "tests/unit/translation_harness.hpp"
-#include "workers/providers/hosts.hpp"
 
 #include <gtest/gtest.h>
 
@@ -50,25 +49,6 @@ TEST(vertex_paths, a_prefix_comes_first) {
       view_of(chat), cloud_lane("gemini-x", lane_surface::generate_content));
   EXPECT_EQ(out.target, "/stub/v1/projects/p-1/locations/global/publishers/google/models/"
                         "gemini-x:generateContent");
-}
-
-TEST(vertex_hosts, by_location) {
-  EXPECT_EQ(vertex_host("global"), "aiplatform.googleapis.com");
-  EXPECT_EQ(vertex_host("europe-west4"), "europe-west4-aiplatform.googleapis.com");
-  EXPECT_EQ(vertex_host("eu"), "aiplatform.eu.rep.googleapis.com");
-  EXPECT_EQ(vertex_host("us"), "aiplatform.us.rep.googleapis.com");
-  EXPECT_EQ(bedrock_host("us-east-1", false), "bedrock-runtime.us-east-1.amazonaws.com");
-  EXPECT_EQ(bedrock_host("cn-north-1", false), "bedrock-runtime.cn-north-1.amazonaws.com.cn");
-  EXPECT_EQ(bedrock_host("eu-west-1", true), "bedrock-mantle.eu-west-1.api.aws");
-}
-
-TEST(vertex_hosts, a_models_usual_surface) {
-  EXPECT_EQ(vertex_surface("gemini-3.8-flash"), lane_surface::generate_content);
-  EXPECT_EQ(vertex_surface("google/gemini-3.8-flash"), lane_surface::generate_content);
-  EXPECT_EQ(vertex_surface("gemini-embedding-001"), lane_surface::predict);
-  EXPECT_EQ(vertex_surface("openai/gpt-oss-120b-maas"), lane_surface::openai);
-  EXPECT_EQ(vertex_surface("gpt-6-sol"), lane_surface::responses);
-  EXPECT_EQ(vertex_surface("meta/llama-4"), lane_surface::openai);
 }
 
 TEST(vertex_tiers, are_headers) {
