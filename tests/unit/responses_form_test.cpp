@@ -90,6 +90,28 @@ TEST(responses_form, what_a_surface_refuses_is_left_out) {
             json(R"({"model":"m","input":[],"store":false})"));
 }
 
+TEST(responses_form, lanes_of_openai_itself_may_be_asked_so) {
+  auto pool = cloud_pool(provider_kind::openai);
+  pool.endpoint = "https://api.example/v1";
+  const auto openai = make_provider(pool);
+  auto flex = cloud_lane("gpt-x", lane_surface::responses);
+  flex.tier = lane_tier::flex;
+  const std::string body = R"({"model":"m","service_tier":"priority","messages":[
+    {"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x.example/a"}}]}]})";
+  const auto out = openai->encode(view_of(body), flex);
+  EXPECT_EQ(out.target, "/v1/responses");
+  EXPECT_EQ(json(out.body), json(R"({"model":"gpt-x","input":[{"type":"message","role":"user",
+    "content":[{"type":"input_image","image_url":"https://x.example/a","detail":"auto"}]}],
+    "store":false,"service_tier":"flex"})"));
+  const auto lacks = openai->unmappable(endpoint_kind::chat_completions, flex);
+  EXPECT_TRUE(lacks.has(prompt_feature::seed));
+  EXPECT_FALSE(lacks.has(prompt_feature::image_url));
+  EXPECT_FALSE(openai->unmappable(endpoint_kind::responses, flex).has(prompt_feature::seed));
+  const auto o = openai->decode("/v1/chat/completions",
+                                reply(200, R"({"status":"completed","output":[]})"), flex);
+  EXPECT_EQ(json(o.body).at("object"), "chat.completion");
+}
+
 TEST(responses_form_answer, everything_at_once) {
   const auto o = answer(R"({"id":"resp_9","object":"response","status":"completed","model":"g",
     "service_tier":"default","error":null,"incomplete_details":null,"output":[
