@@ -141,7 +141,7 @@ TEST(vertex_predict, predictions_become_embeddings) {
   ASSERT_EQ(verdict(o), "A");
   EXPECT_EQ(json(o.body), json(R"({"object":"list","model":"text-embedding-005","data":[
     {"object":"embedding","index":0,"embedding":[0.25,-0.001]},
-    {"object":"embedding","index":1,"embedding":[1.0,2.0]}],
+    {"object":"embedding","index":1,"embedding":[1,2]}],
     "usage":{"prompt_tokens":7,"total_tokens":7}})"));
   EXPECT_EQ(o.usage.input, tokens(7));
   EXPECT_EQ(o.usage.output, tokens(0));
