@@ -86,7 +86,8 @@ TEST(anthropic_request, results_join_the_users_turn_and_ids_are_told_apart) {
 TEST(anthropic_request, tool_choices) {
   const auto choice = [](std::string_view rest, std::string model = "claude-opus-4-6") {
     const auto out = request(std::string(hi) + R"(,"tools":[{"type":"function","function":{
-      "name":"look","description":"d","parameters":{"type":"object"}}}])" + std::string(rest),
+      "name":"look","description":"d","parameters":{"type":"object"}}}])" +
+                                 std::string(rest),
                              std::move(model));
     EXPECT_EQ(out.at("tools"),
               json(R"([{"name":"look","description":"d","input_schema":{"type":"object"}}])"));
@@ -115,7 +116,8 @@ TEST(anthropic_request, settings) {
   lane.max_output_tokens = tokens(777);
   lane.tier = lane_tier::priority;
   auto out = translated(*anthropic, lane, std::string(hi) + R"(,"temperature":0.5,"top_p":0.25,
-    "stop":["a","b"],"user":"u-1","seed":3,"n":2,"logit_bias":{"1":2})").as_object();
+    "stop":["a","b"],"user":"u-1","seed":3,"n":2,"logit_bias":{"1":2})")
+                 .as_object();
   out.erase("messages");
   EXPECT_EQ(out, json(R"({"model":"claude-sonnet-4-5","max_tokens":777,"temperature":0.5,
     "top_p":0.25,"stop_sequences":["a","b"],"metadata":{"user_id":"u-1"},"service_tier":"auto"})"));
@@ -179,7 +181,8 @@ TEST(anthropic_schema, only_what_can_be_enforced_stays) {
             json(R"({"type":"object","additionalProperties":false,
     "description":"{additionalProperties: {\"type\":\"string\"}}"})"));
   EXPECT_EQ(request(std::string(hi) + R"(,"response_format":{"type":"json_schema","json_schema":{
-    "name":"n","schema":{"type":"object","properties":{}}}})").at("output_config"),
+    "name":"n","schema":{"type":"object","properties":{}}}})")
+                .at("output_config"),
             json(R"({"format":{"type":"json_schema","schema":{"type":"object","properties":{},
     "additionalProperties":false}}})"));
 }
@@ -205,8 +208,11 @@ TEST(anthropic_answer, text_calls_and_usage) {
 TEST(anthropic_answer, stop_reasons) {
   const auto reason = [](std::string_view stop) {
     return json(answer(R"({"content":[{"type":"text","text":"x"}],"stop_reason":")" +
-                       std::string(stop) + R"("})").body)
-        .at("choices").at(0).at("finish_reason");
+                       std::string(stop) + R"("})")
+                    .body)
+        .at("choices")
+        .at(0)
+        .at("finish_reason");
   };
   EXPECT_EQ(reason("end_turn"), "stop");
   EXPECT_EQ(reason("stop_sequence"), "stop");
@@ -215,7 +221,8 @@ TEST(anthropic_answer, stop_reasons) {
   EXPECT_EQ(reason("pause_turn"), "length");
   EXPECT_EQ(reason("refusal"), "content_filter");
   const auto refused = json(answer(R"({"content":[],"stop_reason":"refusal",
-    "stop_details":{"type":"refusal","category":"bio","explanation":"no"}})").body);
+    "stop_details":{"type":"refusal","category":"bio","explanation":"no"}})")
+                                .body);
   EXPECT_EQ(refused.at("choices").at(0).at("message").at("refusal"), "no");
 }
 
@@ -223,7 +230,8 @@ TEST(anthropic_answer, what_is_none) {
   EXPECT_EQ(verdict(answer("")), "Rhcd");
   EXPECT_EQ(verdict(answer(R"({"content":"x"})")), "Rhcd");
   EXPECT_EQ(verdict(answer(R"({"type":"error","error":{"type":"overloaded_error",
-    "message":"Overloaded"}})")), "Rhc");
+    "message":"Overloaded"}})")),
+            "Rhc");
 }
 
 TEST(anthropic_limits, headers_become_readings) {

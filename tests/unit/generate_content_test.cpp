@@ -1,7 +1,7 @@
 // Chat prompts as generateContent requests, and its answers as chat completions.
+#include "workers/providers/generate_content.hpp"
 #include "tests/unit/provider_verdict.hpp"
 #include "tests/unit/translation_harness.hpp"
-#include "workers/providers/generate_content.hpp"
 
 #include <gtest/gtest.h>
 
@@ -42,7 +42,8 @@ TEST(generate_content, turns_the_service_would_refuse_get_a_blank) {
   EXPECT_EQ(request(R"("messages":[{"role":"system","content":"s"}])").at("contents"), blank);
   EXPECT_EQ(request(R"("messages":[{"role":"user","content":""}])").at("contents"), blank);
   EXPECT_EQ(request(R"("messages":[{"role":"user","content":[{"type":"image_url",
-      "image_url":{"url":"data:image/png;base64,QQ=="}}]}])").at("contents"),
+      "image_url":{"url":"data:image/png;base64,QQ=="}}]}])")
+                .at("contents"),
             json(R"([{"role":"user","parts":[{"inlineData":{"mimeType":"image/png","data":"QQ=="}},
       {"text":" "}]}])"));
 }
@@ -109,7 +110,7 @@ TEST(generate_content, settings) {
     "temperature":1.5,"top_p":0.25,"stop":["a","b"],"seed":-4,"n":3,"presence_penalty":0.5,
     "frequency_penalty":-1,"logprobs":true,"top_logprobs":2,"logit_bias":{"5":1},
     "parallel_tool_calls":false,"service_tier":"flex","response_format":{"type":"json_schema",
-    "json_schema":{"name":"n","strict":true,"schema":{"type":"object"}}}})")
+    "json_schema":{"name":"n","strict":true,"schema":{"type":"object"}}})")
                             .at("generationConfig");
   EXPECT_EQ(settings, json(R"({"maxOutputTokens":9,"temperature":1.5,"topP":0.25,
     "stopSequences":["a","b"],"seed":-4,"candidateCount":3,"presencePenalty":0.5,

@@ -58,8 +58,8 @@ class sampler {
     return n;
   }
   std::string text() {
-    static constexpr const char* odd[] = {"", "\"quoted\\\"", "\n\t\x01", "h\xC3\xA9 \xF0\x9F\x99\x82",
-                                          "</s>", "{\"a\":[1,2"};
+    static constexpr const char* odd[] = {
+        "", "\"quoted\\\"", "\n\t\x01", "h\xC3\xA9 \xF0\x9F\x99\x82", "</s>", "{\"a\":[1,2"};
     return odd[pick(std::size(odd))] + mark() + odd[pick(std::size(odd))];
   }
   object message(const char* role) { return {{"role", role}, {"content", text()}}; }
@@ -69,8 +69,8 @@ class sampler {
     array out{object{{"type", "text"}, {"text", text()}}};
     if (chance(2)) {
       const auto data = mark(prompt_feature::image_data);
-      out.push_back(object{{"type", "image_url"},
-                           {"image_url", {{"url", "data:image/png;base64," + data}}}});
+      out.push_back(
+          object{{"type", "image_url"}, {"image_url", {{"url", "data:image/png;base64," + data}}}});
     }
     if (chance(3)) {
       const auto url = "https://x.example/" + mark(prompt_feature::image_url);
@@ -116,14 +116,14 @@ class sampler {
     if (chance(2)) body["max_completion_tokens"] = number({});
     if (chance(2)) body["seed"] = number(prompt_feature::seed);
     if (chance(2)) body["stop"] = array{mark(prompt_feature::stop), mark(prompt_feature::stop)};
-    if (chance(3)) body["logit_bias"] = object{{std::to_string(number(prompt_feature::logit_bias)), 1}};
+    if (chance(3))
+      body["logit_bias"] = object{{std::to_string(number(prompt_feature::logit_bias)), 1}};
     if (chance(3)) {
       const auto name = mark(prompt_feature::json_schema);
       object property{{"type", "integer"}, {"maximum", number(prompt_feature::json_schema)}};
       object schema{{"type", "object"}, {"properties", {{name, std::move(property)}}}};
-      body["response_format"] =
-          object{{"type", "json_schema"},
-                 {"json_schema", {{"name", "n"}, {"schema", std::move(schema)}}}};
+      body["response_format"] = object{
+          {"type", "json_schema"}, {"json_schema", {{"name", "n"}, {"schema", std::move(schema)}}}};
     }
     if (chance(2)) body["temperature"] = decimal(prompt_feature::temperature);
     if (chance(2)) body["top_p"] = decimal(prompt_feature::top_p);
@@ -258,9 +258,9 @@ TEST(translations, damaged_answers_are_read_without_harm) {
       const auto lane = cloud_lane(f.model, surface);
       for (int i = 0; i < 600; ++i) {
         const int status = i % 3 == 0 ? 429 : 200;
-        const auto o = adapter->decode("/v1/chat/completions",
-                                       reply(status, damage(answers[random() % std::size(answers)])),
-                                       lane);
+        const auto o =
+            adapter->decode("/v1/chat/completions",
+                            reply(status, damage(answers[random() % std::size(answers)])), lane);
         EXPECT_EQ(o.kind == outcome_kind::answered, o.error_code.empty());
         if (o.kind == outcome_kind::answered) {
           EXPECT_TRUE(json(o.body).is_object()) << o.body;

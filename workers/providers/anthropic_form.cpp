@@ -57,9 +57,8 @@ class messages_writer {
   void write() {
     const auto& all = chat_.messages;
     // Instructions alone are asked as a question: there has to be one.
-    const bool only_system = std::all_of(all.begin(), all.end(), [](const chat_message& m) {
-      return m.role == chat_role::system;
-    });
+    const bool only_system = std::all_of(
+        all.begin(), all.end(), [](const chat_message& m) { return m.role == chat_role::system; });
     if (!only_system) write_system();
     out_.key("messages").open('[');
     for (const chat_message& message : all) {
@@ -249,7 +248,11 @@ void write_output(const chat_request& chat, const claude_traits& traits, std::in
   } else if (traits.budgets && !effort.empty()) {
     const auto budget = thinking_budget(chat.reasoning_effort, max_tokens);
     if (budget >= thinking_tokens_min)
-      out.key("thinking").open('{').text("type", "enabled").value("budget_tokens", budget).close('}');
+      out.key("thinking")
+          .open('{')
+          .text("type", "enabled")
+          .value("budget_tokens", budget)
+          .close('}');
   }
   if (!schema && !steered) return;
   out.key("output_config").open('{');

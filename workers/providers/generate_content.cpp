@@ -24,7 +24,8 @@ double gemini_version(std::string_view name) {
   const auto rest = name.substr(family.size());
   double version = 0;
   const auto end =
-      std::from_chars(rest.data(), rest.data() + rest.size(), version, std::chars_format::fixed).ptr;
+      std::from_chars(rest.data(), rest.data() + rest.size(), version, std::chars_format::fixed)
+          .ptr;
   if (end != rest.data()) return version;
   if (name.ends_with("-latest")) return newest;
   for (const std::string_view old : {"pro", "flash", "exp"})
@@ -138,9 +139,9 @@ class contents_writer {
     out_.open('{').key("functionResponse").open('{').text("name", name);
     out_.key("response").object_of(text, "output");
     if (traits_.thinking_levels && !id.empty()) out_.text("id", id);
-    const bool images = std::any_of(
-        message.parts.begin(), message.parts.end(),
-        [](const chat_part& part) { return part.what == chat_part::kind::image_data; });
+    const bool images =
+        std::any_of(message.parts.begin(), message.parts.end(),
+                    [](const chat_part& part) { return part.what == chat_part::kind::image_data; });
     if (images) {
       out_.key("parts").open('[');
       for (const chat_part& part : message.parts)
@@ -206,9 +207,9 @@ void write_thinking(const chat_request& chat, const gemini_traits& traits, json_
     std::string_view effort, level;
     std::int64_t budget;
   };
-  static constexpr step steps[] = {{"none", "MINIMAL", 0},      {"minimal", "MINIMAL", 1024},
-                                   {"low", "LOW", 1024},        {"medium", "MEDIUM", 8192},
-                                   {"high", "HIGH", 24'576},    {"xhigh", "HIGH", 24'576},
+  static constexpr step steps[] = {{"none", "MINIMAL", 0},   {"minimal", "MINIMAL", 1024},
+                                   {"low", "LOW", 1024},     {"medium", "MEDIUM", 8192},
+                                   {"high", "HIGH", 24'576}, {"xhigh", "HIGH", 24'576},
                                    {"max", "HIGH", 24'576}};
   const auto found = std::find_if(std::begin(steps), std::end(steps),
                                   [&](const step& s) { return s.effort == effort; });
