@@ -70,7 +70,8 @@ TEST(anthropic_request, results_join_the_users_turn_and_ids_are_told_apart) {
     {"role":"user","content":"so?"}])");
   EXPECT_EQ(out.at("messages"), json(R"([
     {"role":"user","content":[{"type":"text","text":"w"}]},
-    {"role":"assistant","content":[{"type":"tool_use","id":"call_0","name":"look","input":{"x":1}}]},
+    {"role":"assistant","content":[{"type":"tool_use","id":"call_0","name":"look",
+      "input":{"x":1}}]},
     {"role":"user","content":[{"type":"tool_result","tool_use_id":"call_0",
       "content":[{"type":"text","text":"one"}]}]},
     {"role":"assistant","content":[{"type":"tool_use","id":"call_0_2","name":"look",

@@ -57,7 +57,8 @@ constexpr std::string_view with_tools = R"("messages":[
     {"role":"tool","tool_call_id":"a1","content":"{\"ok\":true}"},
     {"role":"user","content":"so?"}],
   "tools":[{"type":"function","function":{"name":"look","description":"d",
-    "parameters":{"type":"object","properties":{"x":{"type":"integer"}},"additionalProperties":false}}},
+    "parameters":{"type":"object","properties":{"x":{"type":"integer"}},"additionalProperties":
+      false}}},
     {"type":"function","function":{"name":"ask"}}])";
 
 TEST(generate_content, tools_and_their_results) {
