@@ -5,6 +5,7 @@
 #include "schemas/ids.hpp"
 #include "schemas/units.hpp"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,14 +25,20 @@ enum class lane_surface {
   messages,          ///< Anthropic
 };
 enum class lane_tier { standard, flex, priority, provisioned, self_hosted };
-enum class lane_order { cost, latency, as_listed };
+enum class lane_order { cost, latency, as_listed, weights };
 enum class in_doubt_policy { resend, hold };
+/// What happens to a parameter that a lane can't map.
+enum class unmappable_policy {
+  restrict,  ///< the prompt goes to other lanes only
+  drop,      ///< what is droppable is left out, and named in the result row
+};
 
 [[nodiscard]] const char* name_of(provider_kind);
 [[nodiscard]] const char* name_of(lane_surface);
 [[nodiscard]] const char* name_of(lane_tier);
 [[nodiscard]] const char* name_of(lane_order);
 [[nodiscard]] const char* name_of(in_doubt_policy);
+[[nodiscard]] const char* name_of(unmappable_policy);
 
 /// Limits of a lane as the provider grants them; absent = no known limit.
 struct quota_config {
@@ -59,6 +66,10 @@ struct lane_config {
   std::optional<tokens> max_output_tokens;
   duration timeout = std::chrono::minutes(10);
   std::vector<std::string> residency;  ///< the lane's own or its pool's; empty = undeclared
+  std::vector<std::string> data_classes;  ///< what it keeps to ("no-train"); its own or its pool's
+  /// What its vectors come from, where `as` does not tell: lanes of one logical model answer
+  /// embeddings only if they agree in it.
+  std::string embedding_model;
 
   /// Unique within its pool: `as`, and the tier when it is not standard ("mini-prod",
   /// "x:self-hosted").
@@ -80,10 +91,35 @@ struct pool_config {
   std::vector<lane_config> lanes;
 };
 
+/// How much a lane is preferred; of a "pool/lane", or of all lanes of a "pool".
+struct lane_weight {
+  std::string lane;
+  std::int64_t weight = 0;
+  friend bool operator==(const lane_weight&, const lane_weight&) = default;
+};
+
+/// Which lanes a job may use besides its residency. Every non-empty list of names is a condition,
+/// and a lane that does not declare what is asked for is refused.
+struct route_policy {
+  std::map<std::string, std::string> models;  ///< alias -> model: other names for body.model
+  std::vector<std::string> lanes;             ///< allowed: "pool" or "pool/lane"
+  std::vector<std::string> pools;             ///< allowed
+  std::vector<std::string> deny_lanes, deny_pools;
+  std::vector<std::string> providers, regions;  ///< allowed
+  std::vector<std::string> data_classes;        ///< a lane must declare all of them
+  std::vector<lane_weight> weights;  ///< of order `weights`: highest first, others last, by cost
+  std::optional<unmappable_policy> unmappable;  ///< absent: restrict
+
+  /// This one laid over `defaults`: what it leaves empty is theirs.
+  [[nodiscard]] route_policy over(route_policy defaults) const;
+  friend bool operator==(const route_policy&, const route_policy&) = default;
+};
+
 /// The job's policy: what may be spent, where prompts may run, when to give up.
 struct job_config {
   lane_order order = lane_order::cost;
   std::optional<std::vector<std::string>> residency;  ///< absent = no constraint
+  route_policy routes;
   std::optional<nano_usd> budget;
   in_doubt_policy in_doubt = in_doubt_policy::resend;
   std::int64_t max_attempts = 6;
@@ -119,6 +155,7 @@ struct member_config {
   std::string listen_host = "127.0.0.1";
   std::uint16_t listen_port = 8080;
   std::optional<duration> drain_timeout;  ///< absent: the longest timeout of a lane
+  std::string audit;  ///< file for what jobs may do and did; empty: none is kept
 };
 
 }  // namespace spillway

@@ -48,7 +48,7 @@ void put(pb::Policy& out, const job_policy& in) {
   if (in.max_error_rate) out.set_max_error_rate(*in.max_error_rate);
   if (in.stall_timeout) out.set_stall_timeout_ms(ms_of(*in.stall_timeout));
   if (in.deadline) out.set_deadline_unix_ms(unix_ms(*in.deadline));
-  for (const auto& lane : in.lanes) out.add_lanes(lane);
+  for (const auto& lane : in.routes.lanes) out.add_lanes(lane);
   out.set_keep_ms(ms_of(in.keep));
 }
 
@@ -82,7 +82,7 @@ decoded<job_policy> policy_of(const pb::Policy& in) {
   if (in.has_max_error_rate()) out.max_error_rate = in.max_error_rate();
   if (in.has_stall_timeout_ms()) out.stall_timeout = from_ms(in.stall_timeout_ms());
   if (in.deadline_unix_ms() != 0) out.deadline = time_of(in.deadline_unix_ms());
-  out.lanes.assign(in.lanes().begin(), in.lanes().end());
+  out.routes.lanes.assign(in.lanes().begin(), in.lanes().end());
   if (in.keep_ms() > 0) out.keep = from_ms(in.keep_ms());
   return out;
 }

@@ -78,7 +78,7 @@ job_policy changed_policy(job_policy out, const job_flags& flags, time_point now
   if (flags.tenant) out.tenant = *flags.tenant;
   if (flags.weight) out.weight = *flags.weight;
   if (flags.priority) out.priority = static_cast<std::int32_t>(*flags.priority);
-  if (!flags.lanes.empty()) out.lanes = flags.lanes;
+  if (!flags.lanes.empty()) out.routes.lanes = flags.lanes;
   if (flags.deadline) out.deadline = now + *flags.deadline;
   if (flags.keep) out.keep = *flags.keep;
   if (flags.order) out.order = flags.order;

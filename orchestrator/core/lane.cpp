@@ -118,6 +118,7 @@ std::int64_t lane::ready_allowance(const call_cost& cost) const {
 
 refusal lane::check(time_point now, const call_cost& cost) const {
   if (unusable_) return refusal::no_share;
+  if (missing_) return refusal::no_credentials;
   if (!breaker_.allows(now)) return refusal::down;
   if (now < held_until_) return refusal::held;
   if (outstanding_ >= slots_ + ready_allowance(cost)) return refusal::slots;
@@ -135,6 +136,7 @@ time_point lane::ready_at(time_point now, const call_cost& cost) const {
   switch (check(now, cost)) {
     case refusal::none: return now;
     case refusal::slots:
+    case refusal::no_credentials:
     case refusal::no_share: return time_never;
     case refusal::day: return next_day(now);
     case refusal::down: return breaker_.ready_at(now);
@@ -182,18 +184,21 @@ nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size
   if (out.kind == outcome_kind::lane_down) {
     breaker_.returned(now);
     stop(now, out.down, out.error_code + ": " + out.error_message);
+  } else if (out.stale_credentials) {
+    breaker_.returned(now);  // says nothing about the lane
   } else if (out.quota_signal || out.halve_rate) {
     breaker_.returned(now);
     hold_after_refusal(now, out);
   } else {
     refusals_in_a_row_ = 0;
     breaker_.ended(now, !out.unhealthy);
-    if (usable()) {
+    if (healthy()) {
       down_ = down_cause::none;
       downs_in_a_row_ = 0;
       reason_.clear();
     }
   }
+  note_health(now);
   if (out.usage.known) {
     if (tokens_)  // the provider's own count, now that input and output are known
       tokens_->give_back(
@@ -232,6 +237,29 @@ void lane::stop(time_point now, down_cause cause, const std::string& reason) {
     breaker_.trip(now, doubled(down_pause_first, down_pause_max, downs_in_a_row_++));
   down_ = cause;
   reason_ = reason;
+  note_health(now);
+}
+
+void lane::note_health(time_point now) {
+  if (healthy())
+    down_since_.reset();
+  else if (!down_since_)
+    down_since_ = now;
+}
+
+void lane::hold_for_credentials(std::optional<std::string> why, time_point now) {
+  if (why && !missing_) missing_since_ = now;
+  if (!why) missing_since_.reset();
+  missing_ = std::move(why);
+}
+
+void lane::retry_auth(time_point now) {
+  if (down_ == down_cause::auth) breaker_.probe(now);
+}
+
+std::string lane::reason() const {
+  if (unusable_) return "no part of its quota belongs to this process";
+  return missing_ ? "held: " + *missing_ : reason_;
 }
 
 void lane::read_headers(time_point now, const outcome& out) {
@@ -278,7 +306,8 @@ lane::condition lane::describe(time_point now) const {
   c.down = down_;
   c.outstanding = outstanding_;
   if (c.blocked != refusal::none || c.health != breaker::state::closed) {
-    c.reason = unusable_ ? "no part of its quota belongs to this process" : reason_;
+    c.reason = reason();
+    c.since = missing_since_ ? missing_since_ : down_since_;
     c.until = ready_at(now, one);
   }
   const auto share = [&](const recent_sum& used, const std::optional<gcra>& limiter) {

@@ -140,7 +140,8 @@ void scheduler::retire_one(time_point now, stripe& s, call_ended&& ended, nano_u
   if (out.never_sent()) --active.sends;
   time_point ready = now;
   if (out.kind == outcome_kind::retry && !out.quota_signal && !out.never_sent())
-    ready += retry_delay(settings_.seed, ended.where, std::max(1u, active.sends),
+    ready += retry_delay(settings_.seed, ended.where,
+                         out.stale_credentials ? 1u : std::max(1u, active.sends),
                          out.retry_after.value_or(duration{}));
   active.ready_at = ready;
   s.to_waiting.push_back(&active);

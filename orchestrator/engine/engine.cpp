@@ -6,6 +6,10 @@
 
 namespace spillway {
 
+prompt_view view_of(const prompt& p) {
+  return {url_of(p.endpoint), p.view(p.body), p.model.offset - p.body.offset, p.model.length};
+}
+
 struct engine::stripes_adapter final : stripe_runner {
   explicit stripes_adapter(parallel_runner& r) : runner(r) {}
   void for_each_stripe(std::size_t items, const std::function<void(std::size_t)>& work) override {
@@ -27,8 +31,11 @@ result<std::unique_ptr<engine>> engine::make(engine_setup setup,
   auto made = e->make_pools(e->setup_.pools, slots);
   if (!made) return made.error();
   e->scheduler_ = std::make_unique<scheduler>(
-      scheduler_settings{e->setup_.seed, e->setup_.window_bytes, !e->setup_.endless}, made->lanes,
-      now);
+      scheduler_settings{.seed = e->setup_.seed,
+                         .window_bytes = e->setup_.window_bytes,
+                         .gives_up = !e->setup_.endless,
+                         .features_of = [](const prompt& p) { return features_of(view_of(p)); }},
+      made->lanes, now);
   e->nets_.emplace_back();
   e->take_pools(*std::move(made), 0);
   return e;
@@ -38,26 +45,35 @@ result<engine::new_pools> engine::make_pools(const std::vector<pool_config>& poo
                                              const std::vector<std::int64_t>& slots) {
   new_pools made;
   for (std::size_t p = 0; p < pools.size(); ++p) {
-    auto credentials = make_authenticator(pools[p]);
+    auto credentials = setup_.authenticators ? setup_.authenticators(pools[p])
+                                             : make_authenticator(pools[p]);
     if (!credentials) return credentials.error();
-    made.parts.push_back(std::make_unique<pool_parts>(
-        pool_parts{make_provider(pools[p]), *std::move(credentials), pools[p].region}));
     const auto named = std::find(pool_names_.begin(), pool_names_.end(), pools[p].name);
     const auto index = static_cast<std::uint32_t>(named - pool_names_.begin());
     if (named == pool_names_.end()) pool_names_.push_back(pools[p].name);
-    const provider* adapter = made.parts.back()->adapter.get();
+    const std::shared_ptr<const provider> adapter = make_provider(pools[p]);
+    auto& parts = *made.parts.emplace_back(std::make_unique<pool_parts>());
+    parts.id = pool_id(index);
+    parts.adapter = adapter;
+    parts.credentials = *std::move(credentials);
     for (const auto& lane : pools[p].lanes) {
       lane_setup s;
       s.pool = pools[p].name;
-      s.pool_index = pool_id(index);
+      s.pool_index = parts.id;
       s.config = lane;
       s.slots = slots[p];
       s.sliced = pools[p].provider == provider_kind::azure_openai;
+      s.provider = pools[p].provider;
+      s.region = pools[p].region;
+      for (std::size_t e = 0; e < endpoint_kinds; ++e) {
+        const auto kind = static_cast<endpoint_kind>(e);
+        s.takes[e] = {adapter->serves(kind, lane), adapter->unmappable(kind, lane)};
+      }
       s.rate_charge = [adapter](tokens input, tokens max_output, tokens expected) {
         return adapter->rate_charge({input, max_output, expected});
       };
       const auto there = lane_id(static_cast<std::uint32_t>(made.lanes.size()));
-      made.routes.push_back({made.parts.back().get(), 0, there});
+      made.routes.push_back({&parts, 0, there});
       made.lanes.push_back(std::move(s));
     }
   }
@@ -66,7 +82,11 @@ result<engine::new_pools> engine::make_pools(const std::vector<pool_config>& poo
 
 /// The scheduler has the lanes already.
 void engine::take_pools(new_pools&& made, std::size_t net) {
-  routes_.resize(scheduler_->lane_count());
+  routes_.assign(scheduler_->lane_count(), lane_route{});
+  for (const auto& pool : pools_) {
+    former_pools_ += pool->former ? 0 : 1;
+    pool->former = true;
+  }
   for (std::size_t i = 0; i < made.routes.size(); ++i) {
     const auto id = scheduler_->find_lane(made.lanes[i].pool, made.lanes[i].config.name());
     made.routes[i].net = net;
@@ -83,7 +103,9 @@ result<void> engine::reconfigure(std::vector<pool_config> pools,
   setup_.pools = std::move(pools);
   scheduler_->set_lanes(made->lanes, now);
   nets_.push_back({&net, 0});
+  for (const auto& parts : made->parts) scheduler_->hold_pool(parts->id, std::nullopt, now);
   take_pools(*std::move(made), nets_.size() - 1);
+  drop_former_pools();
   for (const auto id : scheduler_->jobs()) directory_->put(id, *scheduler_);
   return {};
 }
@@ -138,7 +160,8 @@ time_point engine::step(time_point now, engine_events events) {
   for (auto& back : std::exchange(given_back_, {})) events.calls.push_back(std::move(back));
 
   tick_events tick;
-  tick.calls = decode(std::move(events.calls));
+  tick.calls = decode(std::move(events.calls), now);
+  drop_former_pools();
   tick.input_read = !setup_.endless;
   for (auto& p : events.partitions) {
     auto* work = find(p.partition);
@@ -154,6 +177,7 @@ time_point engine::step(time_point now, engine_events events) {
   for (const auto& [id, work] : partitions_)
     tick.input_read = tick.input_read && work->all_queued();
   tick.drain = draining_;
+  const auto look = look_at_credentials(now);
   auto actions = scheduler_->tick(now, std::move(tick), *stripes_);
 
   for (auto& ended : actions.ended)
@@ -181,7 +205,8 @@ time_point engine::step(time_point now, engine_events events) {
   forget_left();
   note_stop(actions);
   log_lane_changes(now);
-  return actions.wake;
+  if (!given_back_.empty()) return now;
+  return std::min(actions.wake, look);
 }
 
 void engine::note_stop(const tick_actions& actions) {

@@ -22,6 +22,10 @@
 
 namespace spillway {
 
+/// Makes a pool's credentials.
+using authenticator_factory =
+    std::function<result<std::unique_ptr<authenticator>>(const pool_config&)>;
+
 struct engine_setup {
   std::vector<pool_config> pools;
   /// What rows call a file; thread-safe.
@@ -31,7 +35,11 @@ struct engine_setup {
   /// A member of a fleet: only `drain` ends it, a partition whose log or input fails is dropped,
   /// jobs that can't go on are reported and tried for ever.
   bool endless = false;
+  authenticator_factory authenticators{};  ///< empty: `make_authenticator`
 };
+
+/// A prompt as adapters see it; valid as long as the prompt.
+[[nodiscard]] prompt_view view_of(const prompt&);
 
 /// All jobs on all partitions of a process. Not thread-safe.
 class engine {
@@ -107,14 +115,21 @@ class engine {
 
  private:
   struct pool_parts {
-    std::unique_ptr<provider> adapter;
+    pool_id id;
+    std::shared_ptr<const provider> adapter;
     std::unique_ptr<authenticator> credentials;
-    std::string region;
+    std::int64_t open = 0;  ///< calls
+    bool former = false;    ///< not configured any more: kept for its open calls
+    std::uint64_t generation = 0;        ///< the newest credential seen
+    std::optional<std::string> missing;  ///< what its lanes were told
+    std::string unusable;                ///< why nothing is sent before `unusable_until`
+    time_point unusable_until{};
+    bool auth_down = false;  ///< the newest credential was refused
   };
   /// Where a lane's calls go.
   struct lane_route {
-    pool_parts* pool = nullptr;
-    std::size_t net = 0;  ///< index into nets_
+    pool_parts* pool = nullptr;  ///< null for a lane that is not configured any more
+    std::size_t net = 0;         ///< index into nets_
     lane_id there;        ///< the transport's number of it
   };
   struct net_use {
@@ -127,6 +142,7 @@ class engine {
     std::size_t net = 0;
     lane_id lane;
     endpoint_kind endpoint{};
+    std::uint64_t credential = 0;  ///< its generation
   };
   struct new_pools {
     std::vector<std::unique_ptr<pool_parts>> parts;
@@ -162,8 +178,14 @@ class engine {
     for (const auto& work : leaving_) use(*work);
   }
 
+  // engine_credentials.cpp: what becomes of pools whose credentials are missing or refused.
+  time_point look_at_credentials(time_point now);
+  void note_refused(const open_call&, outcome&, time_point now);
+  void note_unusable(pool_parts&, std::string why, time_point now);
+  void drop_former_pools();
+
   // engine_calls.cpp: calls on their way out and in, rows.
-  std::vector<call_ended> decode(std::vector<call_result>&&);
+  std::vector<call_ended> decode(std::vector<call_result>&&, time_point now);
   void encode_sends(time_point now, const tick_actions&);
   void write_rows(std::vector<finish_action>&, time_point now);
   [[nodiscard]] std::string row_for(const finish_action&) const;
@@ -177,6 +199,7 @@ class engine {
 
   engine_setup setup_;
   std::vector<std::unique_ptr<pool_parts>> pools_;  ///< former ones too: open calls need them
+  std::size_t former_pools_ = 0;
   std::vector<std::string> pool_names_;             ///< by pool_id
   std::vector<lane_route> routes_;                  ///< by lane_id
   std::vector<net_use> nets_;

@@ -10,6 +10,7 @@ namespace spillway {
 namespace {
 
 lane_health health_of(const lane::condition& c) {
+  if (c.blocked == refusal::no_credentials) return lane_health::no_credentials;
   if (c.health != breaker::state::closed) {
     switch (c.down) {
       case down_cause::auth: return lane_health::down_auth;
@@ -36,6 +37,7 @@ lane_progress engine::describe(lane_id id, time_point now) const {
   out.health = health_of(c);
   if (out.health != lane_health::up) {
     out.reason = c.reason;
+    out.since = c.since;
     if (c.until != time_never && c.until > now) out.resumes_in = c.until - now;
   }
   out.in_flight = std::min(c.outstanding, lane.slots());

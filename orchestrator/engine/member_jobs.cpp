@@ -25,7 +25,6 @@ job_setup setup_of(const kafka::job_entry& job, const fleet_config& config) {
   s.policy = job.policy.over(config.job.over({}));
   s.weight = std::max<std::int64_t>(1, job.policy.weight);
   s.priority = job.policy.priority;
-  s.lanes = job.policy.lanes;
   s.paused = job.paused || !job.manifest;
   s.cancelled = job.cancelled;
   return s;

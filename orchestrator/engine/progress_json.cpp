@@ -102,7 +102,7 @@ class field_reader {
   }
   void operator()(const char* key, time_point& v) { named(key, v, parse_utc); }
   void operator()(const char* key, lane_health& v) {
-    named(key, v, [](const auto& name) { return enum_named(name, lane_health::day_spent); });
+    named(key, v, [](const auto& name) { return enum_named(name, lane_health::no_credentials); });
   }
   void operator()(const char* key, run_state& v) {
     named(key, v, [](const auto& name) { return enum_named(name, run_state::failed); });
@@ -165,6 +165,7 @@ void lane_fields(Fields& f, Lane& lane) {
   f("model", lane.model);
   f("health", lane.health);
   f("reason", lane.reason);
+  f("since", lane.since);
   f("resumes_in_s", lane.resumes_in);
   f("in_flight", lane.in_flight);
   f("concurrency", lane.concurrency);

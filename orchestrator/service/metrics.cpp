@@ -127,7 +127,7 @@ label_list name_of_lane(const lane_progress& l) {
 void add_lanes(page& out, const std::vector<lane_metrics>& lanes) {
   auto& health = out.gauge("spillway_lane_health", "1 for the health the lane has, else 0.");
   for (const auto& l : lanes)
-    health.add_state(l.now.health, lane_health::day_spent, "health", name_of_lane(l.now));
+    health.add_state(l.now.health, lane_health::no_credentials, "health", name_of_lane(l.now));
   auto& in_flight = out.gauge("spillway_lane_in_flight_calls", "Calls under way.");
   for (const auto& l : lanes) in_flight.add(number(l.now.in_flight), name_of_lane(l.now));
   auto& limit =

@@ -82,7 +82,12 @@ void fake_cloud::start(lane_id lane, outgoing_call&& sent) {
       complaint_ = "lane " + book.pool->name + " got " + std::to_string(book.arrivals.size()) +
                    " requests in 60 s";
   }
-  if (fate < (edge += faults_.refuse)) {
+  if (door_ && !door_(sent.request)) {
+    call.result.response.status = 401;
+    call.result.response.body =
+        R"({"error":{"message":"expired","type":"invalid_request_error","code":"invalid_api_key"}})";
+    ++turned_away_;
+  } else if (fate < (edge += faults_.refuse)) {
     call.result.response.status = 429;
     call.result.response.headers.emplace_back("retry-after", "1");
     call.result.response.body =

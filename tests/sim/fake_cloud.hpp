@@ -6,6 +6,7 @@
 #include "workers/transport/transport.hpp"
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -31,6 +32,8 @@ class fake_cloud final : public transport {
 
   void set_time(time_point now) { now_ = now; }
   void set_faults(fault_shares f) { faults_ = f; }
+  /// Whom it serves; others are answered 401.
+  void set_door(std::function<bool(const http_request&)> door) { door_ = std::move(door); }
   /// When the next call ends; `time_never` when none is open.
   [[nodiscard]] time_point next_end() const;
   /// Calls that have ended by now.
@@ -42,6 +45,7 @@ class fake_cloud final : public transport {
 
   [[nodiscard]] const std::map<std::string, bill>& bills() const { return bills_; }
   [[nodiscard]] nano_usd billed() const { return billed_; }
+  [[nodiscard]] std::size_t turned_away() const { return turned_away_; }
   [[nodiscard]] const std::set<std::string>& pools_used() const { return pools_used_; }
   [[nodiscard]] const std::string& complaint() const { return complaint_; }
   [[nodiscard]] std::size_t calls() const { return calls_; }
@@ -68,6 +72,8 @@ class fake_cloud final : public transport {
   std::vector<lane_book> lanes_;
   random_engine random_;
   time_point now_{};
+  std::function<bool(const http_request&)> door_;
+  std::size_t turned_away_ = 0;
   fault_shares faults_;
   std::multimap<time_point, open_call> open_;
   std::vector<call_result> returned_;
