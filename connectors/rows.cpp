@@ -17,7 +17,7 @@ void add_list(std::string& out, std::string_view name, std::span<const std::stri
   out.append(name).append("[");
   for (const auto& value : values) {
     if (out.back() != '[') out += ',';
-    append_json_string(out, value);
+    append_json_string(value, out);
   }
   out += ']';
 }

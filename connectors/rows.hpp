@@ -17,8 +17,8 @@ namespace spillway {
 /// Where a prompt ran. Empty strings for a prompt that was never sent.
 struct row_origin {
   std::string pool, lane, region, model;
-  std::string_view provider;
-  std::span<const std::string> residency;  ///< what the lane declares
+  std::string_view provider{};
+  std::span<const std::string> residency{};  ///< what the lane declares
 };
 
 struct row_facts {

@@ -3,6 +3,7 @@
 
 #include "orchestrator/runtime/yaml_reader.hpp"
 #include "schemas/config.hpp"
+#include "schemas/job.hpp"
 
 #include <optional>
 #include <string>
@@ -28,5 +29,14 @@ auth_config read_auth(yaml_map& pool, provider_kind, bool provider_known);
 [[nodiscard]] std::vector<pool_config> read_pools(yaml_map& root, need, bool budget);
 kafka_config read_kafka(yaml_map&);
 member_config read_member(yaml_map&);
+/// Which lanes a job may use, and in which order.
+void read_routes(yaml_map& job, job_policy&);
+/// What a pool or lane declares, or a job asks for.
+[[nodiscard]] std::optional<std::vector<std::string>> read_data_classes(yaml_map&);
+void read_embedding_model(yaml_map& lane, lane_config&);
+/// Names of lanes and models must be those of the file, where it has pools.
+void check_routes(yaml_map& job, const route_policy&, const std::vector<pool_config>&);
+/// Lanes that answer embeddings of one logical model must not be of different models.
+void check_embeddings(yaml_map& root, const std::vector<pool_config>&);
 
 }  // namespace spillway

@@ -42,7 +42,7 @@ void expect_same(const job_policy& a, const job_policy& b) {
   EXPECT_EQ(a.tenant, b.tenant);
   EXPECT_EQ(a.weight, b.weight);
   EXPECT_EQ(a.priority, b.priority);
-  EXPECT_EQ(a.lanes, b.lanes);
+  EXPECT_EQ(a.routes, b.routes);
   EXPECT_EQ(a.deadline, b.deadline);
   EXPECT_EQ(a.keep, b.keep);
   EXPECT_EQ(a.order, b.order);

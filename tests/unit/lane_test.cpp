@@ -329,6 +329,48 @@ TEST(lane, the_pause_of_a_lane_down_is_bounded) {
   EXPECT_EQ(l.ready_at(now - 1ns, one), now);
 }
 
+TEST(lane, without_a_credential_it_waits_and_is_not_down) {
+  lane l(setup_of({}), start);
+  l.hold_for_credentials("the token endpoint does not answer", start + 1s);
+  EXPECT_EQ(l.check(start + 1s, one), refusal::no_credentials);
+  EXPECT_FALSE(l.usable());
+  l.hold_for_credentials("still nothing", start + 5s);
+  const auto c = l.describe(start + 9s);
+  EXPECT_EQ(c.reason, "held: still nothing");
+  EXPECT_EQ(c.since, start + 1s);
+  EXPECT_EQ(c.down, down_cause::none);
+  EXPECT_EQ(c.health, breaker::state::closed);
+  l.hold_for_credentials({}, start + 10s);
+  EXPECT_EQ(l.check(start + 10s, one), refusal::none);
+  EXPECT_TRUE(l.usable());
+  EXPECT_EQ(l.describe(start + 10s).since, std::nullopt);
+}
+
+TEST(lane, a_call_refused_for_an_old_credential_says_nothing_about_it) {
+  lane l(setup_of({}), start);
+  for (int i = 0; i < 40; ++i) {
+    l.take(start, one);
+    outcome o;
+    o.status = 401;
+    o.stale_credentials = true;
+    (void)l.end_call(start, one, small, o, 10ms);
+  }
+  EXPECT_TRUE(l.usable());
+  EXPECT_EQ(l.totals().failed, 0);
+}
+
+TEST(lane, another_credential_ends_the_pause_of_a_lane_down_for_one) {
+  for (const auto cause : {down_cause::auth, down_cause::billing, down_cause::missing_model}) {
+    lane l(setup_of({}), start);
+    l.stop(start, cause, "refused");
+    EXPECT_EQ(l.describe(start + 1s).since, start);
+    l.retry_auth(start + 1s);
+    EXPECT_EQ(l.check(start + 1s, one),
+              cause == down_cause::auth ? refusal::none : refusal::down);
+    EXPECT_FALSE(l.usable()) << "until it answers";
+  }
+}
+
 TEST(lane, failures_open_the_breaker) {
   lane l(setup_of({}), start);
   for (int i = 0; i < 5; ++i) call(l, start, failed());

@@ -64,7 +64,7 @@ class parsed_row {
 const std::set<std::string> our_keys{
     "job",          "pool",         "lane",          "region",        "model",    "attempts",
     "maybe_billed", "input_tokens", "cached_tokens", "output_tokens", "cost_usd", "dropped",
-    "file",         "line",         "sent_at",       "done_at"};
+    "file",         "line",         "sent_at",       "done_at",       "provider", "residency"};
 
 TEST(make_row, an_answer_has_the_documented_fields) {
   parsed_row row(make_row(sample()));
