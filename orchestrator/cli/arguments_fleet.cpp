@@ -79,9 +79,6 @@ void add_turn_flags(CLI::App& app, job_flags& o) {
 void add_job_flags(CLI::App& app, job_flags& o) {
   app.add_option("--tenant", o.tenant, "Who the job is for")->type_name("NAME");
   add_turn_flags(app, o);
-  app.add_option("--lanes", o.lanes, "Use only these: pool or pool/lane, separated by commas")
-      ->delimiter(',')
-      ->type_name("NAMES");
   add_policy_flags(app, o);
 }
 

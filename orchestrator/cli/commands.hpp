@@ -18,6 +18,7 @@ struct run_options {
   bool strict = false;
   std::optional<nano_usd> budget;
   std::optional<lane_order> order;
+  route_policy routes;
   std::optional<std::vector<std::string>> residency;
   std::optional<in_doubt_policy> in_doubt;
   std::optional<std::int64_t> max_attempts;

@@ -19,9 +19,7 @@ constexpr double usd_max = 1e9;
 
 job_policy read_job(yaml_map& map) {
   job_policy job;
-  job.order = map.choice<lane_order>("order", {{"cost", lane_order::cost},
-                                               {"latency", lane_order::latency},
-                                               {"as-listed", lane_order::as_listed}});
+  read_routes(map, job);
   job.residency = read_residency(map);
   if (job.residency && job.residency->empty())
     map.problem("residency", "expected at least one name; leave the key out for no constraint");
@@ -108,6 +106,7 @@ result<run_config> parse_run_config(std::string_view text, std::string name, con
   }
   const bool budget = rules.budget_by_flag || config.job.budget.has_value();
   config.pools = read_pools(root, need::required, budget);
+  check_policy(root, config.job.routes, config.pools);
   // A fleet's file serves for a run, too: its sections must be right, and mean nothing here.
   if (auto kafka = root.map("kafka")) read_kafka(*kafka);
   if (auto member = root.map("member")) read_member(*member);
@@ -132,6 +131,7 @@ result<fleet_config> parse_fleet_config(std::string_view text, std::string name,
   }
   const bool budget = rules.budget_by_flag || config.job.budget.has_value();
   config.pools = read_pools(root, rules.pools_required ? need::required : need::optional, budget);
+  check_policy(root, config.job.routes, config.pools);
   if (auto kafka = root.map("kafka", need::required)) config.kafka = read_kafka(*kafka);
   if (auto member = root.map("member")) config.member = read_member(*member);
   if (auto problems = document.check()) return std::move(*problems);

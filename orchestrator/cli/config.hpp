@@ -40,6 +40,15 @@ struct lane_shortfall {
 /// The same rule for a configuration that did not come from a file, or came with other flags.
 [[nodiscard]] result<void> validate_for_budget(const run_config&);
 
+/// A name in a route policy that stands for nothing in the configuration: what it was to allow or
+/// to forbid would be something else.
+struct route_problem {
+  const char* key;
+  std::string message;
+};
+[[nodiscard]] std::vector<route_problem> route_problems(const route_policy&,
+                                                        const std::vector<pool_config>&);
+
 /// True for a residency name: lower-case letters, digits, "-" and "_".
 [[nodiscard]] bool is_region_name(std::string_view);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 namespace spillway {
 namespace {
@@ -67,6 +68,30 @@ const std::string& identity(const lane_config& lane) {
   return lane.embedding_model.empty() ? lane.as : lane.embedding_model;
 }
 
+void check_embeddings(yaml_map& root, const std::vector<pool_config>& pools) {
+  struct place {
+    const pool_config* pool;
+    const lane_config* lane;
+    [[nodiscard]] std::string name() const { return pool->name + "/" + lane->name(); }
+  };
+  std::map<std::string, std::vector<place>> by_model;
+  for (const auto& pool : pools)
+    for (const auto& lane : pool.lanes) by_model[lane.model].push_back({&pool, &lane});
+  for (const auto& [model, lanes] : by_model) {
+    if (std::none_of(lanes.begin(), lanes.end(),
+                     [](const place& p) { return answers_only_embeddings(*p.lane); }))
+      continue;
+    for (const auto& p : lanes)
+      if (identity(*p.lane) != identity(*lanes.front().lane)) {
+        root.problem("pools", "lanes " + lanes.front().name() + " and " + p.name() +
+                                  " both offer " + model +
+                                  ", whose vectors must not come from different models: expected "
+                                  "the same `as`, or the same embedding_model for both");
+        break;
+      }
+  }
+}
+
 }  // namespace
 
 void read_routes(yaml_map& map, job_policy& job) {
@@ -100,56 +125,34 @@ std::optional<names> read_data_classes(yaml_map& map) {
   return list;
 }
 
-void read_embedding_model(yaml_map& map, lane_config& lane) {
-  lane.embedding_model = map.string("embedding_model").value_or("");
-}
-
-void check_routes(yaml_map& map, const route_policy& routes,
-                  const std::vector<pool_config>& pools) {
-  if (pools.empty()) return;
+std::vector<route_problem> route_problems(const route_policy& routes,
+                                         const std::vector<pool_config>& pools) {
+  std::vector<route_problem> out;
+  if (pools.empty()) return out;
   const auto expect_lanes = [&](const char* key, const names& list) {
     for (const auto& name : list)
       if (!names_lane(pools, name))
-        map.problem(key, "expected a pool or pool/lane of this file, found " + name);
+        out.push_back({key, "expected a pool or pool/lane of the configuration, found " + name});
   };
   expect_lanes("lanes", routes.lanes);
   expect_lanes("pools", routes.pools);
   expect_lanes("deny_lanes", routes.deny_lanes);
   expect_lanes("deny_pools", routes.deny_pools);
-  for (const auto& w : routes.weights)
-    if (!names_lane(pools, w.lane))
-      map.problem("order", "expected a pool or pool/lane of this file, found " + w.lane);
+  for (const auto& w : routes.weights) expect_lanes("order", {w.lane});
   for (const auto& [alias, model] : routes.models) {
     if (!names_model(pools, model))
-      map.problem("models", "expected a model of this file's lanes for " + alias + ", found " +
-                                model);
+      out.push_back({"models", "expected a model of some lane for " + alias + ", found " + model});
     if (names_model(pools, alias))
-      map.problem("models", "expected a name that is no model of a lane, found " + alias);
+      out.push_back({"models", "expected a name that is no model of a lane, found " + alias});
   }
+  return out;
 }
 
-void check_embeddings(yaml_map& root, const std::vector<pool_config>& pools) {
-  struct place {
-    const pool_config* pool;
-    const lane_config* lane;
-    [[nodiscard]] std::string name() const { return pool->name + "/" + lane->name(); }
-  };
-  std::map<std::string, std::vector<place>> by_model;
-  for (const auto& pool : pools)
-    for (const auto& lane : pool.lanes) by_model[lane.model].push_back({&pool, &lane});
-  for (const auto& [model, lanes] : by_model) {
-    if (std::none_of(lanes.begin(), lanes.end(),
-                     [](const place& p) { return answers_only_embeddings(*p.lane); }))
-      continue;
-    for (const auto& p : lanes)
-      if (identity(*p.lane) != identity(*lanes.front().lane)) {
-        root.problem("pools", "lanes " + lanes.front().name() + " and " + p.name() +
-                                  " both offer " + model +
-                                  ", whose vectors must not come from different models: expected "
-                                  "the same `as`, or the same embedding_model for both");
-        break;
-      }
-  }
+void check_policy(yaml_map& root, const route_policy& routes,
+                  const std::vector<pool_config>& pools) {
+  if (auto job = root.map("job"))
+    for (auto& [key, message] : route_problems(routes, pools)) job->problem(key, message);
+  check_embeddings(root, pools);
 }
 
 }  // namespace spillway

@@ -33,10 +33,8 @@ member_config read_member(yaml_map&);
 void read_routes(yaml_map& job, job_policy&);
 /// What a pool or lane declares, or a job asks for.
 [[nodiscard]] std::optional<std::vector<std::string>> read_data_classes(yaml_map&);
-void read_embedding_model(yaml_map& lane, lane_config&);
-/// Names of lanes and models must be those of the file, where it has pools.
-void check_routes(yaml_map& job, const route_policy&, const std::vector<pool_config>&);
-/// Lanes that answer embeddings of one logical model must not be of different models.
-void check_embeddings(yaml_map& root, const std::vector<pool_config>&);
+/// Lanes and models that the job section names must be those of the file, where it has pools, and
+/// lanes that answer embeddings of one logical model must not be of different models.
+void check_policy(yaml_map& root, const route_policy&, const std::vector<pool_config>&);
 
 }  // namespace spillway

@@ -18,7 +18,7 @@ struct job_flags {
   std::optional<std::string> tenant;
   std::optional<std::int64_t> weight;
   std::optional<std::int64_t> priority;
-  std::vector<std::string> lanes;
+  route_policy routes;
   std::optional<duration> deadline;  ///< from now
   std::optional<duration> keep;
   std::optional<lane_order> order;

@@ -21,6 +21,8 @@ constexpr duration event_period = std::chrono::seconds(1);
 void apply_flags(const run_options& options, job_config& job) {
   if (options.budget) job.budget = options.budget;
   if (options.order) job.order = *options.order;
+  job.routes = options.routes.over(std::move(job.routes));
+  if (!options.routes.weights.empty()) job.order = lane_order::weights;
   if (options.residency) job.residency = options.residency;
   if (options.in_doubt) job.in_doubt = *options.in_doubt;
   if (options.max_attempts) job.max_attempts = *options.max_attempts;
@@ -38,6 +40,8 @@ result<run_request> make_request(const run_options& options) {
   run_request request;
   request.config = std::move(*config);
   apply_flags(options, request.config.job);
+  for (const auto& [key, message] : route_problems(options.routes, request.config.pools))
+    return failure{failure_kind::usage, std::string(key) + ": " + message};
   request.job_name = options.job.empty() ? paths.stem : options.job;
   request.inputs = options.inputs;
   request.output = paths.output;
