@@ -110,10 +110,11 @@ decoded<job_policy> policy_of(const pb::Policy& in) {
   if (out.weight < 1 || out.weight > job_weight_max)
     return record_fault{"invalid_policy", "the weight is not between 1 and 1000000"};
   out.priority = in.priority();
-  if (!read_name(in.order(), {lane_order::cost, lane_order::latency, lane_order::as_listed, lane_order::weights},
-                 out.order))
-    return record_fault{"invalid_policy",
-                        "the order is none of cost, latency, as-listed, weights"};
+  if (!read_name(
+          in.order(),
+          {lane_order::cost, lane_order::latency, lane_order::as_listed, lane_order::weights},
+          out.order))
+    return record_fault{"invalid_policy", "the order is none of cost, latency, as-listed, weights"};
   if (in.residency_constrained())
     out.residency.emplace(in.residency().begin(), in.residency().end());
   if (in.has_budget_nano_usd()) out.budget = nano_usd(in.budget_nano_usd());

@@ -73,6 +73,8 @@ void add_run(CLI::App& app, run_options& o) {
   app.add_option("--job", o.job, "Name of the job; default: the output's name")->type_name("NAME");
   app.add_option("--errors", o.errors, "File for error rows")->type_name("FILE");
   app.add_option("--state", o.state, "Folder for what a resume needs")->type_name("DIR");
+  app.add_option("--audit", o.audit, "Append what the job may use, and used, to this file")
+      ->type_name("FILE");
   app.add_flag("--overwrite", o.overwrite, "Start afresh: replace OUT, the errors and the state");
   app.add_flag("--strict", o.strict, "Send nothing if any line of the input is bad");
   add_run_policy_flags(app, o);

@@ -14,6 +14,7 @@ struct run_options {
   std::vector<std::string> inputs;
   std::string output, config;
   std::string errors, state, job;  ///< empty: derived from the output
+  std::string audit;
   bool overwrite = false;
   bool strict = false;
   std::optional<nano_usd> budget;

@@ -1,6 +1,6 @@
 // The part of a configuration that says which lanes a job may use, and what lanes declare for it.
-#include "orchestrator/cli/config_sections.hpp"
 #include "orchestrator/cli/config.hpp"
+#include "orchestrator/cli/config_sections.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,8 +12,8 @@ namespace {
 using names = std::vector<std::string>;
 
 constexpr std::int64_t weight_max = 1'000'000;
-constexpr std::array providers{provider_kind::openai,  provider_kind::azure_openai,
-                               provider_kind::bedrock, provider_kind::vertex,
+constexpr std::array providers{provider_kind::openai,    provider_kind::azure_openai,
+                               provider_kind::bedrock,   provider_kind::vertex,
                                provider_kind::anthropic, provider_kind::openai_compatible};
 
 bool is_provider(const std::string& name) {
@@ -110,8 +110,7 @@ void read_routes(yaml_map& map, job_policy& job) {
     if (!is_provider(name)) map.problem("providers", "expected providers' names, found " + name);
   routes.data_classes = read_data_classes(map).value_or(names{});
   routes.unmappable = map.choice<unmappable_policy>(
-      "unmappable",
-      {{"restrict", unmappable_policy::restrict}, {"drop", unmappable_policy::drop}});
+      "unmappable", {{"restrict", unmappable_policy::restrict}, {"drop", unmappable_policy::drop}});
 }
 
 std::optional<names> read_data_classes(yaml_map& map) {
@@ -126,7 +125,7 @@ std::optional<names> read_data_classes(yaml_map& map) {
 }
 
 std::vector<route_problem> route_problems(const route_policy& routes,
-                                         const std::vector<pool_config>& pools) {
+                                          const std::vector<pool_config>& pools) {
   std::vector<route_problem> out;
   if (pools.empty()) return out;
   const auto expect_lanes = [&](const char* key, const names& list) {

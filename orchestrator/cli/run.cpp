@@ -47,6 +47,7 @@ result<run_request> make_request(const run_options& options) {
   request.output = paths.output;
   request.errors = paths.errors;
   request.state = paths.state;
+  request.audit = options.audit;
   request.overwrite = options.overwrite;
   request.strict = options.strict;
   request.threads = options.threads;

@@ -75,8 +75,8 @@ struct class_state {
   class_id id;
   prompt_features features;  ///< what they may ask for at most
   std::string model;
-  std::string embedding_model;  ///< of embeddings: that of the first lane, for good
-  std::int64_t prompts = 0;     ///< queued so far
+  std::string embedding_model;           ///< of embeddings: that of the first lane, for good
+  std::int64_t prompts = 0;              ///< queued so far
   std::vector<lane_id> ranked;           ///< that may take them, best first
   std::optional<time_point> down_since;  ///< all its lanes are; none of them took a prompt since
   double input_mean = 500, output_mean = 200;
@@ -91,11 +91,11 @@ struct job_state {
   job_setup setup;
   /// By class_id and features; made as they appear.
   std::map<std::pair<class_id, std::uint32_t>, std::unique_ptr<class_state>> classes;
-  std::vector<class_state*> work;                     ///< those with work
-  std::size_t turn = 0;                               ///< rotates, so that classes share evenly
-  std::int64_t served = 0;       ///< tokens by weight, fixed point: whoever has less goes first
-  std::size_t active_bytes = 0;  ///< of started prompts
-  std::int64_t open = 0;         ///< calls
+  std::vector<class_state*> work;  ///< those with work
+  std::size_t turn = 0;            ///< rotates, so that classes share evenly
+  std::int64_t served = 0;         ///< tokens by weight, fixed point: whoever has less goes first
+  std::size_t active_bytes = 0;    ///< of started prompts
+  std::int64_t open = 0;           ///< calls
   std::bitset<200> last_failed;
   std::size_t finals = 0;
   bool tripped = false;  ///< too many errors

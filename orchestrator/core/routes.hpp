@@ -15,8 +15,8 @@ namespace spillway {
 
 enum class route_refusal {
   none,
-  not_allowed,      ///< the job names the lanes or pools it may use, and not this one
-  denied,           ///< the job names it among those it may not use
+  not_allowed,  ///< the job names the lanes or pools it may use, and not this one
+  denied,       ///< the job names it among those it may not use
   provider,
   region,
   residency,
@@ -55,7 +55,7 @@ struct refused_route {
   std::string model, pool, lane;
   endpoint_kind endpoint{};
   route_refusal why = route_refusal::none;
-  prompt_features features;   ///< that kept them off, of `unmappable`
+  prompt_features features;  ///< that kept them off, of `unmappable`
   std::int64_t prompts = 0;  ///< queued so far
 };
 

@@ -49,8 +49,7 @@ prompt_features scheduler::class_features(const job_state& job, class_id id,
   const auto features = closure(asked, limits);
   const auto first = job.classes.lower_bound({id, 0});
   const auto last = job.classes.lower_bound({class_id(id.value() + 1), 0});
-  if (job.classes.contains({id, features.bits()}) ||
-      std::distance(first, last) < class_sets_max)
+  if (job.classes.contains({id, features.bits()}) || std::distance(first, last) < class_sets_max)
     return features;
   // Too many kinds: this one goes with whatever else its first lane takes.
   for (const auto& entry : lanes_) {
@@ -60,9 +59,8 @@ prompt_features scheduler::class_features(const job_state& job, class_id id,
         refusal_of(policy, setup, endpoint_of(id), features) != route_refusal::none)
       continue;
     const auto& fit = setup.takes[id.value() % endpoint_kinds];
-    return all_features.without(
-        kept_off_by(fit, all_features,
-                    policy.routes.unmappable.value_or(unmappable_policy::restrict)));
+    return all_features.without(kept_off_by(
+        fit, all_features, policy.routes.unmappable.value_or(unmappable_policy::restrict)));
   }
   return all_features;
 }
@@ -163,11 +161,11 @@ std::vector<refused_route> scheduler::refused_routes(job_number id) const {
       const auto endpoint = endpoint_of(cls->id);
       prompt_features features;
       if (why == route_refusal::unmappable)
-        features = kept_off_by(lane.takes[static_cast<std::size_t>(endpoint)], cls->features,
-                               job->second->setup.policy.routes.unmappable.value_or(
-                                   unmappable_policy::restrict));
-      out.push_back({cls->model, lane.pool, lane.config.name(), endpoint, why, features,
-                     cls->prompts});
+        features = kept_off_by(
+            lane.takes[static_cast<std::size_t>(endpoint)], cls->features,
+            job->second->setup.policy.routes.unmappable.value_or(unmappable_policy::restrict));
+      out.push_back(
+          {cls->model, lane.pool, lane.config.name(), endpoint, why, features, cls->prompts});
     }
   }
   return out;

@@ -16,17 +16,16 @@ std::string listed(const std::vector<std::string_view>& names) {
 /// None of the lanes of a model may take the job's prompts: why not.
 class_refusal no_lane(const job_setup& job, const std::string& model,
                       const std::vector<const lane_setup*>& lanes) {
-  const bool by_residency =
-      std::all_of(lanes.begin(), lanes.end(), [&](const lane_setup* lane) {
-        return refusal_of(job.policy, *lane) == route_refusal::residency;
-      });
+  const bool by_residency = std::all_of(lanes.begin(), lanes.end(), [&](const lane_setup* lane) {
+    return refusal_of(job.policy, *lane) == route_refusal::residency;
+  });
   if (!by_residency)
     return {"no_eligible_lane",
             "none of the lanes the job may use takes the model " + quoted(model)};
   const auto places = job.policy.residency.value_or(std::vector<std::string>{});
-  return {"no_eligible_lane",
-          "no lane of the model " + quoted(model) + " stays within the job's residency (" +
-              listed({places.begin(), places.end()}) + ")"};
+  return {"no_eligible_lane", "no lane of the model " + quoted(model) +
+                                  " stays within the job's residency (" +
+                                  listed({places.begin(), places.end()}) + ")"};
 }
 
 /// Lanes whose vectors are not known to be the same model's must not stand in for each other.
@@ -46,8 +45,8 @@ std::optional<class_refusal> mixed_vectors(const std::string& model,
 }
 
 class_refusal unmappable(std::string_view model, prompt_features kept_off) {
-  return {"unmappable", "no lane the job may use takes all of this for the model " +
-                            quoted(model) + ": " + listed(names_of(kept_off))};
+  return {"unmappable", "no lane the job may use takes all of this for the model " + quoted(model) +
+                            ": " + listed(names_of(kept_off))};
 }
 
 }  // namespace
@@ -68,8 +67,7 @@ class_verdict class_directory::look_up(const entry& job, std::string_view model,
                                        const prompt_view& view) {
   const auto it = job.models.find(std::string(model));
   if (it == job.models.end())
-    return class_refusal{"unknown_model",
-                         "no configured lane offers the model " + quoted(model)};
+    return class_refusal{"unknown_model", "no configured lane offers the model " + quoted(model)};
   const auto& to = it->second[static_cast<std::size_t>(kind)];
   if (to.refusal) return *to.refusal;
   if (!to.look) return class_choice{to.cls};
@@ -83,8 +81,7 @@ class_verdict class_directory::look_up(const entry& job, std::string_view model,
 }
 
 class_directory::targets class_directory::targets_of(const job_setup& job, job_number id,
-                                                     const std::string& model,
-                                                     const scheduler& s) {
+                                                     const std::string& model, const scheduler& s) {
   targets out;
   std::vector<const lane_setup*> all, usable;
   for (const auto lane : s.lanes_of(model)) {
@@ -111,9 +108,9 @@ class_directory::targets class_directory::targets_of(const job_setup& job, job_n
       return lane->takes[e].serves && !lane->takes[e].unmappable.empty();
     });
     if (serving.empty())
-      to.refusal = class_refusal{"unmappable", "no lane the job may use takes " +
-                                                   std::string(url_of(kind)) + " for the model " +
-                                                   quoted(model)};
+      to.refusal =
+          class_refusal{"unmappable", "no lane the job may use takes " + std::string(url_of(kind)) +
+                                          " for the model " + quoted(model)};
     else if (kind == endpoint_kind::embeddings)
       to.refusal = mixed_vectors(model, serving);
   }

@@ -45,8 +45,8 @@ result<engine::new_pools> engine::make_pools(const std::vector<pool_config>& poo
                                              const std::vector<std::int64_t>& slots) {
   new_pools made;
   for (std::size_t p = 0; p < pools.size(); ++p) {
-    auto credentials = setup_.authenticators ? setup_.authenticators(pools[p])
-                                             : make_authenticator(pools[p]);
+    auto credentials =
+        setup_.authenticators ? setup_.authenticators(pools[p]) : make_authenticator(pools[p]);
     if (!credentials) return credentials.error();
     const auto named = std::find(pool_names_.begin(), pool_names_.end(), pools[p].name);
     const auto index = static_cast<std::uint32_t>(named - pool_names_.begin());
@@ -106,7 +106,10 @@ result<void> engine::reconfigure(std::vector<pool_config> pools,
   for (const auto& parts : made->parts) scheduler_->hold_pool(parts->id, std::nullopt, now);
   take_pools(*std::move(made), nets_.size() - 1);
   drop_former_pools();
-  for (const auto id : scheduler_->jobs()) directory_->put(id, *scheduler_);
+  for (const auto id : scheduler_->jobs()) {
+    directory_->put(id, *scheduler_);
+    audit_job(id, now);
+  }
   return {};
 }
 
@@ -126,9 +129,10 @@ bool engine::uses(const transport& net) const {
                      [&](const net_use& use) { return use.net == &net && use.open > 0; });
 }
 
-void engine::put_job(job_number id, job_setup setup, time_point) {
+void engine::put_job(job_number id, job_setup setup, time_point now) {
   scheduler_->put_job(id, std::move(setup));
   directory_->put(id, *scheduler_);
+  audit_job(id, now);
 }
 
 bool engine::idle(job_number id) const { return scheduler_->idle(id); }
@@ -136,6 +140,8 @@ bool engine::idle(job_number id) const { return scheduler_->idle(id); }
 void engine::drop_job(job_number id) {
   scheduler_->drop_job(id);
   directory_->drop(id);
+  audited_.erase(id);
+  std::erase_if(refused_prompts_, [&](const auto& entry) { return entry.first.first == id; });
   each_partition([&](partition_work& work) { work.counts.erase(id); });
 }
 

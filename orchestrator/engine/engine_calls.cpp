@@ -31,8 +31,8 @@ std::vector<call_ended> engine::decode(std::vector<call_result>&& calls, time_po
     const auto& open = opened[i];
     const auto& lane = scheduler_->lane_at(open.lane).setup().config;
     ended[i] = {open.where, calls[i].id,
-                open.pool->adapter->decode(url_of(open.endpoint), calls[i], lane),
-                calls[i].sent_at, calls[i].done_at};
+                open.pool->adapter->decode(url_of(open.endpoint), calls[i], lane), calls[i].sent_at,
+                calls[i].done_at};
   });
   for (std::size_t i = 0; i < ended.size(); ++i)
     if (ended[i].outcome.stale_credentials) note_refused(opened[i], ended[i].outcome, now);
@@ -134,7 +134,7 @@ std::string engine::row_for(const finish_action& f) const {
   facts.custom_id_token = p.view(p.custom_id);
   if (f.prompt.lane != no_lane) {
     const auto& lane = scheduler_->lane_at(f.prompt.lane).setup();
-    facts.origin = {lane.pool,         lane.config.name(),      lane.region,
+    facts.origin = {lane.pool,         lane.config.name(),     lane.region,
                     lane.config.model, name_of(lane.provider), lane.config.residency};
     const auto& fit = lane.takes[static_cast<std::size_t>(p.endpoint)];
     if (f.prompt.sends > 0 && !(p.features & fit.unmappable).empty())

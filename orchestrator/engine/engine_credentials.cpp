@@ -8,9 +8,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr duration look_again = 100ms;     // while a pool waits for a credential
-constexpr duration look_at_down = 500ms;   // while the newest one is a refused one
-constexpr duration unusable_for = 500ms;   // after a failure that `missing` does not tell of
+constexpr duration look_again = 100ms;    // while a pool waits for a credential
+constexpr duration look_at_down = 500ms;  // while the newest one is a refused one
+constexpr duration unusable_for = 500ms;  // after a failure that `missing` does not tell of
 
 }  // namespace
 
@@ -67,8 +67,8 @@ void engine::note_unusable(pool_parts& pool, std::string why, time_point now) {
 /// fresh any more.
 void engine::drop_former_pools() {
   if (former_pools_ == 0) return;
-  former_pools_ -= std::erase_if(
-      pools_, [](const auto& pool) { return pool->former && pool->open == 0; });
+  former_pools_ -=
+      std::erase_if(pools_, [](const auto& pool) { return pool->former && pool->open == 0; });
 }
 
 }  // namespace spillway

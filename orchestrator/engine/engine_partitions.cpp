@@ -302,6 +302,7 @@ void engine::write_invalid(partition_work& work, const invalid_line& line, time_
   auto& counts = work.counts[line.job];
   ++counts.errors;
   ++counts.invalid;
+  if (line.refused) ++refused_prompts_[{line.job, line.code}];
   finished_prompt row;
   row.where = line.where;
   row.kind = line.refused ? row_kind::refused : row_kind::invalid;

@@ -30,7 +30,7 @@ enum class lane_health {
 struct lane_progress {
   std::string pool, lane, model;
   lane_health health = lane_health::up;
-  std::string reason;  ///< for anything but `up`: last error, one line
+  std::string reason;               ///< for anything but `up`: last error, one line
   std::optional<time_point> since;  ///< not usable since
   std::optional<duration> resumes_in;
   std::int64_t in_flight = 0;

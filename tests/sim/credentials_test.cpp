@@ -121,6 +121,50 @@ TEST_F(credentials, a_lane_down_for_its_key_is_tried_when_the_key_changes) {
   EXPECT_EQ(log.rows.size(), 1u);
 }
 
+TEST_F(credentials, a_call_with_an_old_one_goes_again_and_nobody_is_to_blame) {
+  log.add(0, 3);
+  m.settle();
+  desk.generation = 2;
+  m.end_all(m.net, 401);
+  m.settle();
+  EXPECT_EQ(desk.refused, (std::vector<std::uint64_t>{1, 1, 1}));
+  EXPECT_EQ(lane().health, lane_health::up);
+  later(500ms);
+  ASSERT_EQ(m.net.open.size(), 3u);
+  for (const auto& a : log.attempts) EXPECT_EQ(a.attempts, 0u) << "not the prompt's fault";
+  m.end_all(m.net);
+  m.settle();
+  ASSERT_EQ(log.rows.size(), 3u);
+  EXPECT_EQ(log.rows[0].kind, row_kind::answered);
+  EXPECT_EQ(lane().totals.failed, 0);
+}
+
+TEST_F(credentials, while_a_refused_one_is_being_replaced_nothing_is_sent) {
+  log.add(0, 1);
+  m.settle();
+  m.end(m.net, 0, 401);
+  m.settle();
+  EXPECT_EQ(lane().health, lane_health::no_credentials);
+  EXPECT_EQ(lane().reason, "held: a refused credential is being replaced");
+  desk.generation = 2;
+  later(500ms);
+  EXPECT_EQ(m.net.open.size(), 1u);
+}
+
+TEST_F(credentials, the_newest_one_refused_takes_the_lane_down) {
+  desk.advice = refused_advice::stop;
+  log.add(0, 1);
+  m.settle();
+  m.end(m.net, 0, 401);
+  m.settle();
+  EXPECT_EQ(lane().health, lane_health::down_auth);
+  EXPECT_EQ(lane().since, m.now - 20ms + 1ms);
+  EXPECT_EQ(m.progress(0, 0).errors, 0);
+  ASSERT_TRUE(lane().resumes_in);
+  later(*lane().resumes_in);
+  EXPECT_EQ(m.net.open.size(), 1u) << "probed by itself";
+}
+
 TEST_F(credentials, former_pools_keep_theirs_only_for_open_calls) {
   log.add(0, 1);
   m.settle();

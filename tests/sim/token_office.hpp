@@ -10,10 +10,10 @@
 namespace spillway::sim {
 
 struct token_plan {
-  duration life{};  ///< of a token; 0: tokens are not used
-  duration early{};  ///< asked for anew so long before its end
-  std::vector<std::pair<duration, duration>> down;     ///< the endpoint, from and to
-  std::vector<duration> revoked;                       ///< when every token so far ends early
+  duration life{};                                  ///< of a token; 0: tokens are not used
+  duration early{};                                 ///< asked for anew so long before its end
+  std::vector<std::pair<duration, duration>> down;  ///< the endpoint, from and to
+  std::vector<duration> revoked;                    ///< when every token so far ends early
 };
 
 /// One token for all pools. Times of the plan count from the first `set_time`.

@@ -45,6 +45,7 @@ class world {
         office_(s.tokens),
         runner_(threads),
         config_(s.config) {
+    cloud_.set_troubles(s.troubles, now_);
     if (s.tokens.life == duration{}) return;
     cloud_.set_door([this](const http_request& request) {
       const auto at = request.headers.find("x-token: ");
@@ -69,7 +70,8 @@ class world {
   token_office office_;
   parallel_runner runner_;
   run_config config_;
-  time_point now_ = time_point{} + std::chrono::hours(24 * 20'000);
+  const time_point start_ = time_point{} + std::chrono::hours(24 * 20'000);
+  time_point now_ = start_;
   stop_cause last_stop_ = stop_cause::none;
   bool money_short_ = false;
 };
@@ -216,6 +218,8 @@ void world::check(run_report& report) {
   report.adopted = log_.adopted();
   report.calls = cloud_.calls();
   report.turned_away = cloud_.turned_away();
+  report.accepted = cloud_.accepted();
+  report.took = now_ - start_;
 }
 
 }  // namespace

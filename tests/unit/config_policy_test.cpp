@@ -18,13 +18,16 @@ std::string with_job(const std::string& job, const std::string& lane = "") {
          "    endpoint: http://127.0.0.1:1/v1\n"
          "    data_classes: [no-train]\n"
          "    lanes:\n"
-         "      - { model: m, as: x" + lane + " }\n"
+         "      - { model: m, as: x" +
+         lane +
+         " }\n"
          "      - { model: m, as: y, data_classes: [no-train, on-prem-only] }\n"
          "  - name: b\n"
          "    provider: openai-compatible\n"
          "    endpoint: http://127.0.0.1:2/v1\n"
          "    lanes: [{ model: n }, { model: m, as: z }]\n"
-         "job:\n" + job;
+         "job:\n" +
+         job;
 }
 
 TEST(config_policy, reads_the_whole_form) {

@@ -365,8 +365,7 @@ TEST(lane, another_credential_ends_the_pause_of_a_lane_down_for_one) {
     l.stop(start, cause, "refused");
     EXPECT_EQ(l.describe(start + 1s).since, start);
     l.retry_auth(start + 1s);
-    EXPECT_EQ(l.check(start + 1s, one),
-              cause == down_cause::auth ? refusal::none : refusal::down);
+    EXPECT_EQ(l.check(start + 1s, one), cause == down_cause::auth ? refusal::none : refusal::down);
     EXPECT_FALSE(l.usable()) << "until it answers";
   }
 }

@@ -46,7 +46,10 @@ INSTANTIATE_TEST_SUITE_P(
         policy_case{"lane", [](job_config& j) { j.routes.lanes = {"a/x"}; }, route_refusal::none},
         policy_case{"lane_by_pool", [](job_config& j) { j.routes.lanes = {"a"}; },
                     route_refusal::none},
-        policy_case{"other_lane", [](job_config& j) { j.routes.lanes = {"a/y", "b"}; },
+        policy_case{"other_lane",
+                    [](job_config& j) {
+                      j.routes.lanes = {"a/y", "b"};
+                    },
                     route_refusal::not_allowed},
         policy_case{"pool_and_other_lane",
                     [](job_config& j) {
@@ -68,7 +71,10 @@ INSTANTIATE_TEST_SUITE_P(
                     route_refusal::denied},
         policy_case{"denied_other", [](job_config& j) { j.routes.deny_lanes = {"a/y"}; },
                     route_refusal::none},
-        policy_case{"provider", [](job_config& j) { j.routes.providers = {"vertex", "bedrock"}; },
+        policy_case{"provider",
+                    [](job_config& j) {
+                      j.routes.providers = {"vertex", "bedrock"};
+                    },
                     route_refusal::none},
         policy_case{"other_provider", [](job_config& j) { j.routes.providers = {"vertex"}; },
                     route_refusal::provider},
@@ -81,7 +87,9 @@ INSTANTIATE_TEST_SUITE_P(
         policy_case{"data_class", [](job_config& j) { j.routes.data_classes = {"no-train"}; },
                     route_refusal::none},
         policy_case{"data_class_missing",
-                    [](job_config& j) { j.routes.data_classes = {"no-train", "secret"}; },
+                    [](job_config& j) {
+                      j.routes.data_classes = {"no-train", "secret"};
+                    },
                     route_refusal::data_class}),
     [](const auto& i) { return i.param.name; });
 

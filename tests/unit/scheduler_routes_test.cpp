@@ -32,7 +32,8 @@ struct routed {
   /// Lane by prompt of the last tick's sends.
   std::map<std::uint32_t, std::uint32_t> lanes() {
     std::map<std::uint32_t, std::uint32_t> out;
-    for (const auto& s : w.actions.sends) out[s.prompt->what.where.index()] = s.prompt->lane.value();
+    for (const auto& s : w.actions.sends)
+      out[s.prompt->what.where.index()] = s.prompt->lane.value();
     return out;
   }
   world w;
@@ -148,7 +149,7 @@ TEST(scheduler_routes, refused_routes_are_counted_with_their_reasons) {
 
 TEST(scheduler_routes, kinds_of_prompts_are_bounded) {
   std::vector<lane_setup> lanes;
-  const prompt_feature each[] = {tools,  image_data, image_url,   audio,     file_input,
+  const prompt_feature each[] = {tools,   image_data,  image_url,   audio,      file_input,
                                  choices, json_object, json_schema, tool_choice};
   for (std::size_t i = 0; i < std::size(each); ++i)
     lanes.push_back(limited(lane_of(std::string(1, static_cast<char>('a' + i))), each[i]));
@@ -165,9 +166,9 @@ TEST(scheduler_routes, kinds_of_prompts_are_bounded) {
   r.w.tick();
   ASSERT_EQ(r.w.actions.sends.size(), asked.size()) << "all of them have a lane";
   for (const auto& s : r.w.actions.sends)
-    EXPECT_TRUE((s.prompt->what.features &
-                 r.w.sched.lane_at(s.prompt->lane).setup().takes[0].unmappable)
-                    .empty());
+    EXPECT_TRUE(
+        (s.prompt->what.features & r.w.sched.lane_at(s.prompt->lane).setup().takes[0].unmappable)
+            .empty());
   EXPECT_LE(r.w.sched.refused_routes(job_zero).size(), (64 + 9) * 9u);
 }
 
