@@ -19,6 +19,8 @@ constexpr double sliced_share = 0.98;
 // Permits may be taken this long ahead of a free connection.
 constexpr double ready_ahead_s = 0.02;
 constexpr duration down_pause_first = 15s, down_pause_max = 5min;
+// Models appear without notice, and asking for one costs a refused call.
+constexpr duration missing_model_pause_max = 1min;
 constexpr duration refusal_pause_first = 500ms, refusal_pause_max = 30s;
 constexpr duration slow_for = 60s;
 
@@ -233,8 +235,9 @@ void lane::hold_after_refusal(time_point now, const outcome& out) {
 
 void lane::stop(time_point now, down_cause cause, const std::string& reason) {
   // Calls of one burst fail together, and a pool stops all its lanes: they are one signal.
+  const auto most = cause == down_cause::missing_model ? missing_model_pause_max : down_pause_max;
   if (breaker_.now_state(now) != breaker::state::open)
-    breaker_.trip(now, doubled(down_pause_first, down_pause_max, downs_in_a_row_++));
+    breaker_.trip(now, doubled(down_pause_first, most, downs_in_a_row_++));
   down_ = cause;
   reason_ = reason;
   note_health(now);

@@ -27,7 +27,7 @@ schedule three_clouds(std::size_t lines) {
     lane.model = lane.as = "m";
     lane.quota.rpm = rpm;
     lane.max_output_tokens = tokens(64);
-    lane.timeout = 20s;
+    lane.timeout = 10s;
     lane.residency = {i == 0 ? "eu" : "us"};
     lane.price = price_config{pico_usd_per_token(100'000 * (i + 1)),
                               pico_usd_per_token(400'000 * (i + 1)), std::nullopt};

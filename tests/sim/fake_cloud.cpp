@@ -50,6 +50,13 @@ void fake_cloud::answer(open_call& call, const lane_book& book, const std::strin
       R"(,"completion_tokens":)" + std::to_string(output) + "}}";
 }
 
+std::int64_t fake_cloud::accepted_lately(const std::string& pool) const {
+  const auto it = accepted_.find(pool);
+  if (it == accepted_.end()) return 0;
+  const auto first = std::upper_bound(it->second.begin(), it->second.end(), now_ - start_ - 60s);
+  return it->second.end() - first;
+}
+
 /// True if the pool's trouble of the moment is the call's.
 bool fake_cloud::in_trouble(const lane_book& book, open_call& call, time_point& end) {
   auto& response = call.result.response;
@@ -75,7 +82,7 @@ bool fake_cloud::in_trouble(const lane_book& book, open_call& call, time_point& 
         response.body = R"({"error":{"message":"no access","type":"invalid_request_error"}})";
         return true;
       case trouble::kind::tenth:
-        if (std::ssize(book.arrivals) <= *book.config.quota.rpm / 10) return false;
+        if (accepted_lately(book.pool->name) < *book.config.quota.rpm / 10) return false;
         response.status = 429;
         response.headers.emplace_back("retry-after", "2");
         response.body =

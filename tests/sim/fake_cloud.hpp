@@ -87,6 +87,7 @@ class fake_cloud final : public transport {
   };
   void start(lane_id, outgoing_call&&);
   void start_queued(lane_id);
+  [[nodiscard]] std::int64_t accepted_lately(const std::string& pool) const;
   bool in_trouble(const lane_book&, open_call&, time_point& end);
   void answer(open_call&, const lane_book&, const std::string& body);
   [[nodiscard]] double draw();

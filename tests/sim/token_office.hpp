@@ -26,13 +26,13 @@ class token_office {
     now_ = now;
     for (; revoked_ < plan_.revoked.size() && start_ + plan_.revoked[revoked_] <= now; ++revoked_)
       accepted_from_ = newest_ + 1;
-    const bool wanted = discarded_ == newest_ || now + plan_.early >= ends_;
+    const bool wanted = discarded_ == newest_ || now + plan_.early >= ends_.back();
     if (!wanted || is_down(now)) return;
     ++newest_;
-    ends_ = now + plan_.life;
+    ends_.push_back(now + plan_.life);
   }
   [[nodiscard]] bool accepts(std::uint64_t token) const {
-    return token == newest_ && token >= accepted_from_ && now_ < ends_;
+    return token >= accepted_from_ && now_ < ends_.at(token);
   }
   [[nodiscard]] std::uint64_t newest() const { return newest_; }
   [[nodiscard]] result<std::unique_ptr<authenticator>> credentials() {
@@ -45,10 +45,10 @@ class token_office {
     result<credential_use> authenticate(http_request& request) const override {
       if (const auto why = missing()) return failure{failure_kind::stopped, *why};
       request.headers += "x-token: " + std::to_string(office.newest_) + "\r\n";
-      return credential_use{office.newest_, office.ends_};
+      return credential_use{office.newest_, office.ends_.back()};
     }
     std::optional<std::string> missing() const override {
-      if (office.discarded_ == office.newest_ || office.now_ >= office.ends_)
+      if (office.discarded_ == office.newest_ || office.now_ >= office.ends_.back())
         return "the token endpoint does not answer";
       return std::nullopt;
     }
@@ -66,7 +66,8 @@ class token_office {
   }
 
   token_plan plan_;
-  time_point start_{}, now_{}, ends_{};
+  time_point start_{}, now_{};
+  std::vector<time_point> ends_{time_point{}};  ///< by token; the first was never given out
   std::uint64_t newest_ = 0, discarded_ = 0, accepted_from_ = 0;
   std::size_t revoked_ = 0;
 };

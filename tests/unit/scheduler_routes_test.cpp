@@ -172,6 +172,25 @@ TEST(scheduler_routes, kinds_of_prompts_are_bounded) {
   EXPECT_LE(r.w.sched.refused_routes(job_zero).size(), (64 + 9) * 9u);
 }
 
+TEST(scheduler_routes, a_job_whose_only_lane_is_down_waits_and_says_why) {
+  auto inside = lane_of("a"), outside = lane_of("b");
+  inside.config.residency = {"eu"};
+  outside.config.residency = {"us"};
+  job_config job;
+  job.residency = std::vector<std::string>{"eu"};
+  routed r({inside, outside}, job);
+  r.queue(0, std::vector<prompt_features>(3));
+  r.w.next.input_read = true;
+  EXPECT_EQ(r.w.run([](const open_call&) { return lane_down(down_cause::auth); }),
+            stop_cause::stalled);
+  EXPECT_GE(r.w.now - start, 10min);
+  EXPECT_NE(r.w.actions.stop_reason.find("a/m: auth"), std::string::npos)
+      << r.w.actions.stop_reason;
+  EXPECT_EQ(r.w.totals(1).calls, 0);
+  EXPECT_GT(r.w.totals(0).calls, 5) << "probed all the time";
+  EXPECT_TRUE(r.w.finished.empty());
+}
+
 /// A configuration read anew: what is in memory finds its lanes again.
 TEST(scheduler_routes, prompts_in_memory_find_lanes_that_came_later) {
   one_job s;
