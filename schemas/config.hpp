@@ -65,7 +65,7 @@ struct lane_config {
   std::optional<price_config> price;
   std::optional<tokens> max_output_tokens;
   duration timeout = std::chrono::minutes(10);
-  std::vector<std::string> residency;  ///< the lane's own or its pool's; empty = undeclared
+  std::vector<std::string> residency;     ///< the lane's own or its pool's; empty = undeclared
   std::vector<std::string> data_classes;  ///< what it keeps to ("no-train"); its own or its pool's
   /// What its vectors come from, where `as` does not tell: lanes of one logical model answer
   /// embeddings only if they agree in it.
@@ -81,13 +81,14 @@ struct pool_config {
   provider_kind provider = provider_kind::openai;
   std::string endpoint;  ///< scheme://host[:port][/prefix], no trailing slash
   auth_config auth;
-  std::string ca_file;  ///< empty: the system's trust store
-  std::string region;   ///< empty: not declared
-  std::string project, location;      ///< Vertex
-  std::string api_version;            ///< Azure's dated form
-  bool mantle = false;                ///< Bedrock: the host of the Mantle service
+  std::string ca_file;                   ///< empty: the system's trust store
+  std::string region;                    ///< empty: not declared
+  std::string project, location;         ///< Vertex
+  std::string api_version;               ///< Azure's dated form
+  bool mantle = false;                   ///< Bedrock: the host of the Mantle service
   std::string organization, project_id;  ///< OpenAI: headers, when not empty
   std::optional<std::int64_t> connections;
+  std::vector<std::string> data_classes;  ///< of lanes that declare none of their own
   std::vector<lane_config> lanes;
 };
 

@@ -163,6 +163,8 @@ lane_config read_lane(yaml_map& map, const pool_config& pool,
     lane.max_output_tokens = tokens(*n);
   lane.timeout = map.time("timeout", {1ms, timeout_max}).value_or(lane_config{}.timeout);
   lane.residency = read_lane_residency(map, pool, lane, pool_residency);
+  lane.data_classes = read_data_classes(map).value_or(pool.data_classes);
+  lane.embedding_model = map.string("embedding_model").value_or("");
   if (budget) {
     // A key that is there but wrong has its own problem already.
     const auto [key, message] = budget_shortfall(lane);

@@ -107,6 +107,7 @@ pool_config read_pool(yaml_map& map, bool budget) {
   pool.auth = read_auth(map, pool.provider, provider.has_value());
   if (auto tls = map.map("tls")) pool.ca_file = tls->string("ca_file", need::required).value_or("");
   const auto residency = read_residency(map).value_or(usual_residency(pool));
+  pool.data_classes = read_data_classes(map).value_or(std::vector<std::string>{});
   pool.connections = map.integer("connections", {1, connections_max});
   pool.lanes = read_lanes(map, pool, residency, budget);
   return pool;
