@@ -14,8 +14,8 @@ std::string listed(const std::vector<std::string_view>& names) {
 }
 
 /// None of the lanes of a model may take the job's prompts: why not.
-class_refusal no_lane(const job_setup& job, const std::string& model,
-                      const std::vector<const lane_setup*>& lanes) {
+class_refusal no_route(const job_setup& job, const std::string& model,
+                       const std::vector<const lane_setup*>& lanes) {
   const bool by_residency = std::all_of(lanes.begin(), lanes.end(), [&](const lane_setup* lane) {
     return refusal_of(job.policy, *lane) == route_refusal::residency;
   });
@@ -94,7 +94,7 @@ class_directory::targets class_directory::targets_of(const job_setup& job, job_n
     const auto kind = static_cast<endpoint_kind>(e);
     const auto cls = s.class_for(id, model, kind);
     if (!cls) {
-      to.refusal = no_lane(job, model, all);
+      to.refusal = no_route(job, model, all);
       continue;
     }
     to.cls = *cls;

@@ -4,6 +4,7 @@
 #include "orchestrator/engine/engine.hpp"
 
 #include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
 
 #include <algorithm>
 #include <utility>
