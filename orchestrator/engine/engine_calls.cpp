@@ -34,8 +34,11 @@ std::vector<call_ended> engine::decode(std::vector<call_result>&& calls, time_po
                 open.pool->adapter->decode(url_of(open.endpoint), calls[i], lane), calls[i].sent_at,
                 calls[i].done_at};
   });
-  for (std::size_t i = 0; i < ended.size(); ++i)
-    if (ended[i].outcome.stale_credentials) note_refused(opened[i], ended[i].outcome, now);
+  for (std::size_t i = 0; i < ended.size(); ++i) {
+    auto& out = ended[i].outcome;
+    if (out.stale_credentials) note_refused(opened[i], out, now);
+    if (out.down == down_cause::auth) opened[i].pool->auth_down = true;
+  }
   return ended;
 }
 

@@ -47,7 +47,6 @@ void engine::note_refused(const open_call& call, outcome& out, time_point now) {
       !pool.former && pool.credentials->refused(call.credential) == refused_advice::stop;
   if (stop) {
     out.stale_credentials = false;
-    pool.auth_down = true;
     return;
   }
   out.kind = outcome_kind::retry;
