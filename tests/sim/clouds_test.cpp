@@ -120,6 +120,7 @@ TEST_F(clouds, restricted_prompts_wait_for_their_only_lane_and_never_leak) {
                           trouble::kind::black_hole}) {
     auto s = three_clouds(200);
     s.config.job.residency = std::vector<std::string>{"eu"};
+    s.config.job.max_attempts = 1'000;  // probes of a lane that fails count
     s.troubles = {{what, "pool-0", 0s, 300s}};
     const auto r = run(s);
     EXPECT_EQ(r.accepted.size(), 1u) << "only pool-0";
