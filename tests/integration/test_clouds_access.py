@@ -1,7 +1,6 @@
 """Credentials that are wrong, expire, rotate or cannot be had: what the user is told, and that no
 prompt fails for it."""
 
-import time
 import unittest
 
 from clouds_support import ENVIRONMENT, NAMES, SECRETS, cloud, identity, sim_cloud
@@ -128,18 +127,16 @@ class Changing(Case):
                 self.finish(process, job, ids, sim)
 
     def test_a_token_endpoint_that_is_down_does_not_matter_while_a_token_is_good(self):
-        sim = self.simulate(self.slow("vertex"), identity=identity(token_lifetime="8s"))
+        sim = self.simulate(self.slow("vertex"), identity=identity(token_lifetime="30s"))
         job = Job(self, [cloud("vertex", sim, [lane(quota={"concurrency": 4},
                                                     **{"as": NAMES["vertex"]})])])
         ids = write_prompts(job.input, 400)
         process = job.start("--json")
         sim.wait_for(lambda s: s["answered"] >= 20, "20 answers")
         sim.control(service="google", faults=[{"kind": "down", "to": "60s"}])
-        began = time.monotonic()
+        before = sim.stats()["identity"]["google"]["issued"]
         self.finish(process, job, ids, sim)
-        self.assertLess(time.monotonic() - began, 12)
-        stats = sim.stats()["identity"]["google"]
-        self.assertEqual(stats["issued"], 1)
+        self.assertEqual(sim.stats()["identity"]["google"]["issued"], before)
 
     def test_a_token_endpoint_comes_back(self):
         sim = self.simulate(

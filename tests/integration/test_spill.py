@@ -272,7 +272,8 @@ class Policy(Case):
         return {n for n, c in self.sim.stats()["pools"].items() if c["requests"] > 0}
 
     def run_with(self, *flags, name="job", **policy):
-        job = Job(self, self.pools, name=name, **policy)
+        job = Job(self, self.pools, name=name)
+        job.config.write_text(json.dumps({"pools": self.pools, "job": policy}))
         ids = write_prompts(job.input, 60)
         job.run(*flags)
         self.check_each_once(job, ids)
