@@ -13,6 +13,15 @@ void add(std::string& out, std::string_view name, std::int64_t value) {
   out.append(name).append(std::to_string(value));
 }
 
+void add_list(std::string& out, std::string_view name, std::span<const std::string> values) {
+  out.append(name).append("[");
+  for (const auto& value : values) {
+    if (out.back() != '[') out += ',';
+    append_json_string(value, out);
+  }
+  out += ']';
+}
+
 std::uint64_t row_number(const row_facts& f) {
   std::uint64_t h = 0xcbf29ce484222325ull;  // FNV-1a
   const auto mix = [&](std::string_view s) {
@@ -64,7 +73,7 @@ std::string usd_text(nano_usd amount) {
 
 std::string make_row(const row_facts& f) {
   std::string out;
-  out.reserve(f.body.size() + 640);
+  out.reserve(f.body.size() + 720);
   char id[40];
   std::snprintf(id, sizeof id, R"({"id":"batch_req_%016llx",)",
                 static_cast<unsigned long long>(row_number(f)));
@@ -82,7 +91,9 @@ std::string make_row(const row_facts& f) {
   out.append(R"(,"spillway":{"job":)").append(json_string(f.job));
   text_or_null(R"(,"pool":)", f.origin.pool);
   text_or_null(R"(,"lane":)", f.origin.lane);
+  text_or_null(R"(,"provider":)", f.origin.provider);
   text_or_null(R"(,"region":)", f.origin.region);
+  add_list(out, R"(,"residency":)", f.origin.residency);
   text_or_null(R"(,"model":)", f.origin.model);
   add(out, R"(,"attempts":)", f.attempts);
   add(out, R"(,"maybe_billed":)", f.maybe_billed);
@@ -90,7 +101,8 @@ std::string make_row(const row_facts& f) {
   add(out, R"(,"cached_tokens":)", f.usage.cached.count());
   add(out, R"(,"output_tokens":)", f.usage.output.count());
   out.append(R"(,"cost_usd":)").append(usd_text(f.cost));
-  out.append(R"(,"dropped":[],"file":)").append(json_string(f.file));
+  add_list(out, R"(,"dropped":)", f.dropped);
+  out.append(R"(,"file":)").append(json_string(f.file));
   add(out, R"(,"line":)", static_cast<std::int64_t>(f.line));
   text_or_null(R"(,"sent_at":)", f.sent_at ? iso_time(*f.sent_at) : "");
   text_or_null(R"(,"done_at":)", f.done_at ? iso_time(*f.done_at) : "");

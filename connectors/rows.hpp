@@ -7,14 +7,18 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace spillway {
 
 /// Where a prompt ran. Empty strings for a prompt that was never sent.
 struct row_origin {
   std::string pool, lane, region, model;
+  std::string_view provider{};
+  std::span<const std::string> residency{};  ///< what the lane declares
 };
 
 struct row_facts {
@@ -31,6 +35,7 @@ struct row_facts {
   std::uint32_t maybe_billed = 0;
   token_usage usage;
   nano_usd cost;
+  std::vector<std::string> dropped;  ///< parameters the lane could not pass on
   std::optional<time_point> sent_at, done_at;
 };
 

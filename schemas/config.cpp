@@ -44,6 +44,7 @@ const char* name_of(lane_order order) {
     case lane_order::cost: return "cost";
     case lane_order::latency: return "latency";
     case lane_order::as_listed: return "as-listed";
+    case lane_order::weights: return "weights";
   }
   return "unknown";
 }
@@ -54,6 +55,25 @@ const char* name_of(in_doubt_policy policy) {
     case in_doubt_policy::hold: return "hold";
   }
   return "unknown";
+}
+
+const char* name_of(unmappable_policy policy) {
+  switch (policy) {
+    case unmappable_policy::restrict: return "restrict";
+    case unmappable_policy::drop: return "drop";
+  }
+  return "unknown";
+}
+
+route_policy route_policy::over(route_policy defaults) const {
+  if (!models.empty()) defaults.models = models;
+  for (const auto list : {&route_policy::lanes, &route_policy::pools, &route_policy::deny_lanes,
+                          &route_policy::deny_pools, &route_policy::providers,
+                          &route_policy::regions, &route_policy::data_classes})
+    if (!(this->*list).empty()) defaults.*list = this->*list;
+  if (!weights.empty()) defaults.weights = weights;
+  if (unmappable) defaults.unmappable = unmappable;
+  return defaults;
 }
 
 std::string lane_config::name() const {

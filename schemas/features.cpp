@@ -7,6 +7,7 @@ std::string_view name_of(prompt_feature feature) {
     case prompt_feature::tools: return "tools";
     case prompt_feature::tool_choice: return "tool_choice";
     case prompt_feature::parallel_tool_calls: return "parallel_tool_calls";
+    case prompt_feature::strict_tools: return "strict_tools";
     case prompt_feature::image_data: return "image_data";
     case prompt_feature::image_url: return "image_url";
     case prompt_feature::audio: return "audio";

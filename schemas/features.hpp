@@ -13,6 +13,7 @@ enum class prompt_feature : std::uint8_t {
   tools,
   tool_choice,          ///< "required", or a named tool
   parallel_tool_calls,  ///< set to false
+  strict_tools,         ///< a tool with `strict` set to true
   image_data,           ///< as a data URL
   image_url,            ///< remote: never fetched by us
   audio,                ///< input or output
@@ -80,7 +81,8 @@ constexpr prompt_features operator|(prompt_feature a, prompt_feature b) {
 /// Those that may be left out of a request where the job's policy says so: they change how an
 /// answer is made, not what is asked.
 inline constexpr prompt_features droppable_features =
-    prompt_feature::parallel_tool_calls | prompt_feature::seed | prompt_feature::stop |
+    prompt_feature::parallel_tool_calls | prompt_feature::strict_tools | prompt_feature::seed |
+    prompt_feature::stop |
     prompt_feature::temperature | prompt_feature::temperature_above_1 | prompt_feature::top_p |
     prompt_feature::penalties | prompt_feature::logprobs | prompt_feature::logit_bias |
     prompt_feature::reasoning_effort | prompt_feature::service_tier |

@@ -7,6 +7,7 @@ namespace spillway {
 job_config job_policy::over(job_config defaults) const {
   if (order) defaults.order = *order;
   if (residency) defaults.residency = residency;
+  defaults.routes = routes.over(std::move(defaults.routes));
   if (budget) defaults.budget = budget;
   if (in_doubt) defaults.in_doubt = *in_doubt;
   if (max_attempts) defaults.max_attempts = *max_attempts;

@@ -15,9 +15,9 @@ inline constexpr duration job_keep_default = std::chrono::hours(7 * 24);
 /// What is absent is left to the members' configuration.
 struct job_policy {
   std::string tenant;
-  std::int64_t weight = 1;         ///< share of the work among jobs of equal priority; at least 1
-  std::int32_t priority = 0;       ///< higher first
-  std::vector<std::string> lanes;  ///< allowed: "pool" or "pool/lane"; empty = all
+  std::int64_t weight = 1;    ///< share of the work among jobs of equal priority; at least 1
+  std::int32_t priority = 0;  ///< higher first
+  route_policy routes;        ///< which lanes it may use
   std::optional<time_point> deadline;  ///< stored and shown
   duration keep = job_keep_default;    ///< input and results stay this long after the end
   std::optional<lane_order> order;

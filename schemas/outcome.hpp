@@ -24,6 +24,8 @@ struct token_usage {
   tokens input;  ///< cached included
   tokens cached;
   tokens output;  ///< reasoning included
+  /// Of the input, what was written to a prompt cache, and of that to one that lasts an hour.
+  tokens cache_write{}, cache_write_1h{};
 };
 
 /// One dimension of the provider's rate-limit headers; absent fields were absent or meaningless.

@@ -1,6 +1,7 @@
 // A prompt as it travels from the input line to the result row.
 #pragma once
 
+#include "schemas/features.hpp"
 #include "schemas/ids.hpp"
 #include "schemas/units.hpp"
 
@@ -22,6 +23,14 @@ struct text_span {
   std::uint32_t length = 0;
 };
 
+/// What a prompt may ask for where nobody looked.
+inline constexpr prompt_features all_features = [] {
+  prompt_features all;
+  for (unsigned f = 0; f < static_cast<unsigned>(prompt_feature::count); ++f)
+    all |= static_cast<prompt_feature>(f);
+  return all;
+}();
+
 /// One sendable prompt. Spans point into `text`, the raw input line without its line end.
 struct prompt {
   position where;
@@ -37,6 +46,7 @@ struct prompt {
   tokens max_output;         ///< choices x max output tokens; 0 = the prompt does not say
   std::int64_t choices = 1;  ///< n
   std::int64_t images = 0;   ///< upper bound of image parts
+  prompt_features features = all_features;  ///< what it asks of a lane; all, where nobody looked
 
   [[nodiscard]] std::string_view view(text_span s) const {
     return std::string_view(text).substr(s.offset, s.length);

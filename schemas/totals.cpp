@@ -29,6 +29,19 @@ std::optional<duration> latency_histogram::quantile(double q) const {
   return from_seconds(upper_ms / 1000);
 }
 
+void day_costs::add(const day_cost& more) {
+  if (more.calls == 0 && more.settled == nano_usd{}) return;
+  auto at = std::lower_bound(days_.begin(), days_.end(), more.day,
+                             [](const day_cost& d, std::int64_t day) { return d.day < day; });
+  if (at == days_.end() || at->day != more.day) {
+    if (days_.size() == days_kept && at == days_.begin()) return;
+    at = days_.insert(at, day_cost{more.day, 0, {}});
+  }
+  at->calls += more.calls;
+  at->settled += more.settled;
+  if (days_.size() > days_kept) days_.erase(days_.begin());
+}
+
 void lane_totals::add(const lane_totals& other) {
   calls += other.calls;
   answered += other.answered;
@@ -44,6 +57,7 @@ void lane_totals::add(const lane_totals& other) {
   output += other.output;
   settled += other.settled;
   for (std::size_t i = 0; i < latency.count.size(); ++i) latency.count[i] += other.latency.count[i];
+  by_day.add(other.by_day);
   if (other.day > day) {
     day = other.day;
     day_requests = 0;

@@ -7,6 +7,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace spillway {
 
@@ -17,6 +18,30 @@ struct latency_histogram {
   void add(duration);
   /// Upper bound of the bucket that holds the quantile q in [0, 1]; nothing when empty.
   [[nodiscard]] std::optional<duration> quantile(double q) const;
+};
+
+/// What one UTC day came to.
+struct day_cost {
+  std::int64_t day = 0;    ///< since 1970-01-01
+  std::int64_t calls = 0;  ///< sends, retries included
+  nano_usd settled;
+  bool operator==(const day_cost&) const = default;
+};
+
+/// By day, ascending. The oldest days beyond `days_kept` are dropped.
+class day_costs {
+ public:
+  static constexpr std::size_t days_kept = 400;
+  /// Adds to one day, which need not be the last.
+  void add(const day_cost&);
+  void add(const day_costs& other) {
+    for (const auto& d : other.days_) add(d);
+  }
+  [[nodiscard]] const std::vector<day_cost>& days() const { return days_; }
+  bool operator==(const day_costs&) const = default;
+
+ private:
+  std::vector<day_cost> days_;
 };
 
 struct lane_totals {
@@ -35,6 +60,7 @@ struct lane_totals {
   std::int64_t day = 0;  ///< UTC day of the two counters below
   std::int64_t day_requests = 0;
   nano_usd day_spend;
+  day_costs by_day;
 
   /// Adds what the same lane did elsewhere. The day counters are those of the later day.
   void add(const lane_totals&);

@@ -68,10 +68,12 @@ std::string_view split_authority(std::string_view authority, endpoint_url& url) 
 bool is_kept_header(std::string_view name) {
   // Called for every header of every response: most are settled by the first letter.
   switch (name.empty() ? '\0' : name.front()) {
-    case 'r': return name.starts_with("retry-after");
+    case 'r': return name.starts_with("retry-after") || name == "request-id";
     case 'x':
-      return name.starts_with("x-ratelimit-") || name == "x-request-id" || name == "x-should-retry";
-    case 'a': return name == "apim-request-id";
+      return name.starts_with("x-ratelimit-") || name == "x-request-id" ||
+             name == "x-should-retry" || name == "x-amzn-errortype" || name == "x-amzn-requestid" ||
+             name == "x-amzn-bedrock-input-token-count";
+    case 'a': return name == "apim-request-id" || name.starts_with("anthropic-ratelimit-");
     case 'c': return name == "content-type";
     default: return false;
   }

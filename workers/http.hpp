@@ -33,7 +33,9 @@ struct http_response {
 };
 
 /// True for the response headers that some adapter reads: `retry-after*`, `x-ratelimit-*`,
-/// `x-request-id`, `apim-request-id`, `x-should-retry`, `content-type`.
+/// `anthropic-ratelimit-*`, `x-should-retry`, `content-type`, the request ids `x-request-id`,
+/// `apim-request-id`, `x-amzn-requestid` and `request-id`, and of Bedrock `x-amzn-errortype` and
+/// `x-amzn-bedrock-input-token-count`.
 [[nodiscard]] bool is_kept_header(std::string_view lower_name);
 
 /// Splits "https://host:port/prefix". Errors name what is wrong with the text.

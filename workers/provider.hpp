@@ -49,6 +49,11 @@ class provider {
   [[nodiscard]] virtual prompt_features unmappable(endpoint_kind, const lane_config&) const = 0;
   /// Tokens the provider counts against tokens/min for a call (providers' own rules).
   [[nodiscard]] virtual tokens rate_charge(const token_charge_input&) const = 0;
+  /// The same once the answer has shown what was used.
+  [[nodiscard]] virtual tokens settled_charge(const token_usage& used, tokens max_output,
+                                              const lane_config&) const {
+    return rate_charge({used.input, max_output, used.output});
+  }
 };
 
 [[nodiscard]] std::unique_ptr<provider> make_provider(const pool_config&);

@@ -161,6 +161,7 @@ void file_log::adopt(const surplus_plan& plan, row_kind kind, std::vector<positi
       t.output += row.usage.output;
       t.settled += row.cost - attempt.charged;
       t.day_spend += row.cost - attempt.charged;
+      t.by_day.add({utc_day(attempt.at), 0, row.cost - attempt.charged});
     }
   }
 }

@@ -26,6 +26,12 @@ void put(v1::LaneTotals& out, const named_totals& in) {
   out.set_day(t.day);
   out.set_day_requests(t.day_requests);
   out.set_day_spend_nano_usd(t.day_spend.count());
+  for (const auto& d : t.by_day.days()) {
+    auto& m = *out.add_by_day();
+    m.set_day(d.day);
+    m.set_calls(d.calls);
+    m.set_settled_nano_usd(d.settled.count());
+  }
 }
 
 named_totals totals_of(const v1::LaneTotals& in) {
@@ -49,6 +55,8 @@ named_totals totals_of(const v1::LaneTotals& in) {
   t.day = in.day();
   t.day_requests = in.day_requests();
   t.day_spend = nano_usd(in.day_spend_nano_usd());
+  for (const auto& d : in.by_day())
+    t.by_day.add(day_cost{d.day(), d.calls(), nano_usd(d.settled_nano_usd())});
   return out;
 }
 

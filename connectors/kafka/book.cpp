@@ -61,6 +61,7 @@ void book::add(lane_totals& t, const delta& d, time_point at) {
   t.maybe_billed += d.maybe_billed;
   t.settled += d.charged;
   const auto day = utc_day(at);
+  t.by_day.add({day, d.sends, d.charged});
   if (day > t.day) {
     t.day = day;
     t.day_requests = 0;

@@ -11,6 +11,8 @@ using namespace fleet_wire;
 
 namespace {
 
+constexpr std::uint32_t policy_version = 2;  // the newest of records that hold a policy
+
 constexpr std::string_view submission_prefix = "submission/", manifest_prefix = "job/",
                            command_prefix = "command/", final_prefix = "final/";
 
@@ -34,6 +36,34 @@ std::vector<partition_count> counts_of(
   return out;
 }
 
+void put(pb::Policy& out, const route_policy& in) {
+  const auto add_all = [](auto& to, const std::vector<std::string>& names) {
+    to.Add(names.begin(), names.end());
+  };
+  add_all(*out.mutable_lanes(), in.lanes);
+  add_all(*out.mutable_pools(), in.pools);
+  add_all(*out.mutable_deny_lanes(), in.deny_lanes);
+  add_all(*out.mutable_deny_pools(), in.deny_pools);
+  add_all(*out.mutable_providers(), in.providers);
+  add_all(*out.mutable_regions(), in.regions);
+  add_all(*out.mutable_data_classes(), in.data_classes);
+  for (const auto& [alias, model] : in.models) (*out.mutable_models())[alias] = model;
+  if (in.unmappable) out.set_unmappable(name_of(*in.unmappable));
+  for (const auto& w : in.weights) {
+    auto& weight = *out.add_weights();
+    weight.set_lane(w.lane);
+    weight.set_weight(w.weight);
+  }
+}
+
+/// A member that does not know these restrictions must not run the job.
+std::uint32_t version_for(const job_policy& policy) {
+  const auto& r = policy.routes;
+  const bool restricted = !r.pools.empty() || !r.deny_lanes.empty() || !r.deny_pools.empty() ||
+                          !r.providers.empty() || !r.regions.empty() || !r.data_classes.empty();
+  return restricted ? policy_version : 1;
+}
+
 void put(pb::Policy& out, const job_policy& in) {
   out.set_tenant(in.tenant);
   out.set_weight(in.weight);
@@ -48,7 +78,7 @@ void put(pb::Policy& out, const job_policy& in) {
   if (in.max_error_rate) out.set_max_error_rate(*in.max_error_rate);
   if (in.stall_timeout) out.set_stall_timeout_ms(ms_of(*in.stall_timeout));
   if (in.deadline) out.set_deadline_unix_ms(unix_ms(*in.deadline));
-  for (const auto& lane : in.lanes) out.add_lanes(lane);
+  put(out, in.routes);
   out.set_keep_ms(ms_of(in.keep));
 }
 
@@ -61,6 +91,18 @@ bool read_name(const std::string& text, std::initializer_list<Enum> values,
   return out.has_value();
 }
 
+void read(const pb::Policy& in, route_policy& out) {
+  out.lanes.assign(in.lanes().begin(), in.lanes().end());
+  out.pools.assign(in.pools().begin(), in.pools().end());
+  out.deny_lanes.assign(in.deny_lanes().begin(), in.deny_lanes().end());
+  out.deny_pools.assign(in.deny_pools().begin(), in.deny_pools().end());
+  out.providers.assign(in.providers().begin(), in.providers().end());
+  out.regions.assign(in.regions().begin(), in.regions().end());
+  out.data_classes.assign(in.data_classes().begin(), in.data_classes().end());
+  for (const auto& [alias, model] : in.models()) out.models.emplace(alias, model);
+  for (const auto& w : in.weights()) out.weights.push_back({w.lane(), w.weight()});
+}
+
 decoded<job_policy> policy_of(const pb::Policy& in) {
   job_policy out;
   out.tenant = in.tenant();
@@ -68,9 +110,11 @@ decoded<job_policy> policy_of(const pb::Policy& in) {
   if (out.weight < 1 || out.weight > job_weight_max)
     return record_fault{"invalid_policy", "the weight is not between 1 and 1000000"};
   out.priority = in.priority();
-  if (!read_name(in.order(), {lane_order::cost, lane_order::latency, lane_order::as_listed},
-                 out.order))
-    return record_fault{"invalid_policy", "the order is none of cost, latency, as-listed"};
+  if (!read_name(
+          in.order(),
+          {lane_order::cost, lane_order::latency, lane_order::as_listed, lane_order::weights},
+          out.order))
+    return record_fault{"invalid_policy", "the order is none of cost, latency, as-listed, weights"};
   if (in.residency_constrained())
     out.residency.emplace(in.residency().begin(), in.residency().end());
   if (in.has_budget_nano_usd()) out.budget = nano_usd(in.budget_nano_usd());
@@ -82,7 +126,10 @@ decoded<job_policy> policy_of(const pb::Policy& in) {
   if (in.has_max_error_rate()) out.max_error_rate = in.max_error_rate();
   if (in.has_stall_timeout_ms()) out.stall_timeout = from_ms(in.stall_timeout_ms());
   if (in.deadline_unix_ms() != 0) out.deadline = time_of(in.deadline_unix_ms());
-  out.lanes.assign(in.lanes().begin(), in.lanes().end());
+  if (!read_name(in.unmappable(), {unmappable_policy::restrict, unmappable_policy::drop},
+                 out.routes.unmappable))
+    return record_fault{"invalid_policy", "unmappable is none of restrict, drop"};
+  read(in, out.routes);
   if (in.keep_ms() > 0) out.keep = from_ms(in.keep_ms());
   return out;
 }
@@ -161,7 +208,7 @@ decoded<submission_record> decode_submission(std::string_view bytes) {
 
 std::string encode(const manifest_record& r) {
   pb::Manifest out;
-  out.set_version(1);
+  out.set_version(version_for(r.policy));
   out.set_job(r.job);
   out.set_submission(r.submission);
   put(*out.mutable_policy(), r.policy);
@@ -177,7 +224,7 @@ std::string encode(const manifest_record& r) {
 
 decoded<manifest_record> decode_manifest(std::string_view bytes) {
   pb::Manifest in;
-  if (auto fault = parse(in, bytes, "manifest")) return *fault;
+  if (auto fault = parse(in, bytes, "manifest", policy_version)) return *fault;
   auto policy = policy_of(in.policy());
   if (auto* fault = std::get_if<record_fault>(&policy)) return *fault;
   manifest_record out;
@@ -196,7 +243,7 @@ decoded<manifest_record> decode_manifest(std::string_view bytes) {
 
 std::string encode(const command_record& r) {
   pb::Command out;
-  out.set_version(1);
+  out.set_version(r.policy ? version_for(*r.policy) : 1);
   out.set_job(r.job);
   out.set_id(r.id);
   for (const auto& [ours, theirs] : command_kinds)
@@ -211,7 +258,7 @@ std::string encode(const command_record& r) {
 
 decoded<command_record> decode_command(std::string_view bytes) {
   pb::Command in;
-  if (auto fault = parse(in, bytes, "command")) return *fault;
+  if (auto fault = parse(in, bytes, "command", policy_version)) return *fault;
   command_record out;
   bool known = false;
   for (const auto& [ours, theirs] : command_kinds) {

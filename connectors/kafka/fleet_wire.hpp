@@ -23,10 +23,10 @@ namespace spillway::kafka::fleet_wire {
 /// Reads a message that has a `version`; what is wrong with it, if anything.
 template <class Message>
 [[nodiscard]] std::optional<record_fault> parse(Message& m, std::string_view bytes,
-                                                const std::string& what) {
+                                                const std::string& what, std::uint32_t newest = 1) {
   if (!m.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) || m.version() == 0)
     return record_fault{"unparsable", "not a " + what + " record of spillway"};
-  if (m.version() > 1)
+  if (m.version() > newest)
     return record_fault{"unknown_version", "the " + what + " record has version " +
                                                std::to_string(m.version()) +
                                                ", written by a newer spillway; upgrade this one"};

@@ -16,6 +16,7 @@ void charge_in_doubt(std::vector<job_totals>& totals, job_number job, const flee
   ++it->lane.totals.maybe_billed;
   it->lane.totals.settled += a.reserved;
   it->lane.totals.day_spend += a.reserved;
+  it->lane.totals.by_day.add({utc_day(a.at), 0, a.reserved});
 }
 
 }  // namespace

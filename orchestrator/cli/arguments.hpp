@@ -14,7 +14,8 @@ struct arguments_done {
 };
 
 using parsed_arguments =
-    std::variant<arguments_done, run_options, status_options, simulate_options, fleet_command>;
+    std::variant<arguments_done, run_options, plan_options, status_options, costs_options,
+                 pools_check_options, simulate_options, fleet_command>;
 
 [[nodiscard]] parsed_arguments parse_arguments(int argc, const char* const* argv);
 

@@ -68,6 +68,12 @@ inline void add_number(CLI::App& app, const std::string& name, double max, const
       ->type_name(type);
 }
 
+inline void add_prices(CLI::App& app, std::string& file) {
+  app.add_option("--prices", file,
+                 "Prices of lanes that name none, in the form of LiteLLM's price file")
+      ->type_name("FILE");
+}
+
 inline void add_residency(CLI::App& app, std::optional<std::vector<std::string>>& out) {
   app.add_option_function<std::string>(
          "--residency",
@@ -107,9 +113,68 @@ void add_changeable_flags(CLI::App& app, Options& o) {
                "Stop when every lane of a model is down for this long");
 }
 
+/// A list flag: names separated by commas.
+inline void add_names(CLI::App& app, const std::string& name, std::vector<std::string>& out,
+                      const std::string& help) {
+  app.add_option(name, out, help)->delimiter(',')->type_name("NAMES");
+}
+
+/// "a=1,b=2": calls `take` for each, which returns false for a value it can't use.
+inline void add_pairs(CLI::App& app, const std::string& name, const std::string& type,
+                      std::function<bool(const std::string&, const std::string&)> take,
+                      const std::string& help) {
+  app.add_option_function<std::string>(
+         name,
+         [name, type, take = std::move(take)](const std::string& text) {
+           for (const auto& pair : CLI::detail::split(text, ',')) {
+             const auto at = pair.find('=');
+             if (at == std::string::npos || at == 0 || at + 1 == pair.size() ||
+                 !take(pair.substr(0, at), pair.substr(at + 1)))
+               throw CLI::ValidationError(name, "expected " + type + ", found " + text);
+           }
+         },
+         help)
+      ->type_name(type);
+}
+
+/// Which lanes a job may use.
+inline void add_route_flags(CLI::App& app, route_policy& o) {
+  add_names(app, "--lanes", o.lanes, "Use only these: pool or pool/lane, separated by commas");
+  add_names(app, "--pools", o.pools, "Use only these pools");
+  add_names(app, "--deny-lanes", o.deny_lanes, "Never use these: pool or pool/lane");
+  add_names(app, "--deny-pools", o.deny_pools, "Never use these pools");
+  add_names(app, "--providers", o.providers, "Use only these providers");
+  add_names(app, "--regions", o.regions, "Use only pools in these regions");
+  add_names(app, "--data-classes", o.data_classes, "Use only lanes that declare all of these");
+  add_pairs(
+      app, "--models", "ALIAS=MODEL,…",
+      [&o](const std::string& alias, const std::string& model) {
+        return o.models.emplace(alias, model).second;
+      },
+      "Other names that prompts may use for models");
+  add_pairs(
+      app, "--weights", "LANE=N,…",
+      [&o](const std::string& lane, const std::string& text) {
+        std::int64_t n = 0;
+        if (!CLI::detail::lexical_cast(text, n) || n < 0) return false;
+        o.weights.push_back({lane, n});
+        return true;
+      },
+      "Prefer lanes by weight, highest first; instead of --order");
+  app.add_option_function<std::string>(
+         "--unmappable",
+         [&o](const std::string& text) {
+           o.unmappable = text == "drop" ? unmappable_policy::drop : unmappable_policy::restrict;
+         },
+         "Parameters a lane can't map: go to other lanes, or drop what may be dropped")
+      ->check(CLI::IsMember({"restrict", "drop"}).description(""))
+      ->type_name("restrict|drop");
+}
+
 template <class Options>
 void add_policy_flags(CLI::App& app, Options& o) {
   add_changeable_flags(app, o);
+  add_route_flags(app, o.routes);
   add_choice(app, "--in-doubt", o.in_doubt, {in_doubt_policy::resend, in_doubt_policy::hold},
              "Prompts that may have been billed without an answer: send again, or make error rows");
 }

@@ -79,9 +79,6 @@ void add_turn_flags(CLI::App& app, job_flags& o) {
 void add_job_flags(CLI::App& app, job_flags& o) {
   app.add_option("--tenant", o.tenant, "Who the job is for")->type_name("NAME");
   add_turn_flags(app, o);
-  app.add_option("--lanes", o.lanes, "Use only these: pool or pool/lane, separated by commas")
-      ->delimiter(',')
-      ->type_name("NAMES");
   add_policy_flags(app, o);
 }
 
@@ -258,6 +255,7 @@ struct fleet_arguments::parts {
         ->type_name("NAME");
     serve_app.add_option("--state", serve.state, "Folder of the local index; else member.state")
         ->type_name("DIR");
+    add_prices(serve_app, serve.prices);
     serve_app.add_option("--threads", serve.threads,
                          "Threads for parsing and encoding; 0: one a core");
     serve_app.add_option("--seed", serve.seed, "Of the retry delays; 0: random");

@@ -19,9 +19,7 @@ constexpr double usd_max = 1e9;
 
 job_policy read_job(yaml_map& map) {
   job_policy job;
-  job.order = map.choice<lane_order>("order", {{"cost", lane_order::cost},
-                                               {"latency", lane_order::latency},
-                                               {"as-listed", lane_order::as_listed}});
+  read_routes(map, job);
   job.residency = read_residency(map);
   if (job.residency && job.residency->empty())
     map.problem("residency", "expected at least one name; leave the key out for no constraint");
@@ -50,6 +48,16 @@ void read_fleet_keys(yaml_map& map, fleet_config& config) {
   config.deadline = map.time("deadline", {1s});
 }
 
+/// The price file: a flag's, else the key's. Its faults are those of the key.
+std::optional<price_list> read_prices(yaml_map& root, const std::string& by_flag) {
+  const auto path = root.string("prices");
+  if (by_flag.empty() && !path) return std::nullopt;
+  auto list = price_list::load(by_flag.empty() ? *path : by_flag);
+  if (list) return *std::move(list);
+  root.problem("prices", list.error().message);
+  return std::nullopt;
+}
+
 result<std::string> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
@@ -70,11 +78,12 @@ bool is_region_name(std::string_view name) {
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string_view::npos;
 }
 
-lane_shortfall budget_shortfall(const lane_config& lane) {
+lane_shortfall budget_shortfall(const lane_config& lane, std::string_view unpriced) {
   if (!lane.price) {
     return {"price",
             "missing; with a budget every lane needs price: { input: USD, output: USD } "
-            "per 1M tokens (0 when it costs nothing)"};
+            "per 1M tokens (0 when it costs nothing), or a price file" +
+                (unpriced.empty() ? "" : "; lane " + lane.name() + ": " + std::string(unpriced))};
   }
   if (lane.price->output > pico_usd_per_token(0) && !lane.max_output_tokens) {
     return {"max_output_tokens",
@@ -107,7 +116,9 @@ result<run_config> parse_run_config(std::string_view text, std::string name, con
     refuse_fleet_keys(*job);
   }
   const bool budget = rules.budget_by_flag || config.job.budget.has_value();
-  config.pools = read_pools(root, need::required, budget);
+  const auto prices = read_prices(root, rules.prices);
+  config.pools = read_pools(root, need::required, {budget, prices ? &*prices : nullptr});
+  check_policy(root, config.job.routes, config.pools);
   // A fleet's file serves for a run, too: its sections must be right, and mean nothing here.
   if (auto kafka = root.map("kafka")) read_kafka(*kafka);
   if (auto member = root.map("member")) read_member(*member);
@@ -131,7 +142,10 @@ result<fleet_config> parse_fleet_config(std::string_view text, std::string name,
     read_fleet_keys(*job, config);
   }
   const bool budget = rules.budget_by_flag || config.job.budget.has_value();
-  config.pools = read_pools(root, rules.pools_required ? need::required : need::optional, budget);
+  const auto prices = read_prices(root, rules.prices);
+  config.pools = read_pools(root, rules.pools_required ? need::required : need::optional,
+                            {budget, prices ? &*prices : nullptr});
+  check_policy(root, config.job.routes, config.pools);
   if (auto kafka = root.map("kafka", need::required)) config.kafka = read_kafka(*kafka);
   if (auto member = root.map("member")) config.member = read_member(*member);
   if (auto problems = document.check()) return std::move(*problems);

@@ -17,6 +17,8 @@ struct config_rules {
   bool budget_by_flag = false;
   /// For a fleet's file: whether it is of use without pools.
   bool pools_required = true;
+  /// A price file given as a flag; empty: the file's own `prices`, if any.
+  std::string prices{};
 };
 
 /// All problems of the file as one usage failure, "name:line: key: problem" one a line.
@@ -35,10 +37,20 @@ struct lane_shortfall {
   std::string_view key;
   std::string message;
 };
-[[nodiscard]] lane_shortfall budget_shortfall(const lane_config&);
+/// `unpriced` says why a price file has no price of it.
+[[nodiscard]] lane_shortfall budget_shortfall(const lane_config&, std::string_view unpriced = {});
 
 /// The same rule for a configuration that did not come from a file, or came with other flags.
 [[nodiscard]] result<void> validate_for_budget(const run_config&);
+
+/// A name in a route policy that stands for nothing in the configuration: what it was to allow or
+/// to forbid would be something else.
+struct route_problem {
+  const char* key;
+  std::string message;
+};
+[[nodiscard]] std::vector<route_problem> route_problems(const route_policy&,
+                                                        const std::vector<pool_config>&);
 
 /// True for a residency name: lower-case letters, digits, "-" and "_".
 [[nodiscard]] bool is_region_name(std::string_view);

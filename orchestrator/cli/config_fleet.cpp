@@ -119,6 +119,7 @@ member_config read_member(yaml_map& map) {
     member.id = *id;
   }
   member.state = map.string("state").value_or("");
+  member.audit = map.string("audit").value_or("");
   if (const auto listen = map.string("listen")) {
     if (const auto address = parse_host_port(*listen, 0)) {
       member.listen_host = address->host;

@@ -36,20 +36,41 @@ void read_quota(yaml_map& lane_map, lane_config& lane) {
   quota.headroom = map->number("headroom", {0, 1, true}).value_or(0);
   for (const char* key : {"tpd", "itpm", "otpm", "enqueued_tokens"})
     map->unsupported(key, "use rpm, tpm, concurrency, rpd and usd_per_day");
-  if (map->has("usd_per_day") && !lane_map.has("price"))
-    lane_map.problem("price", "missing; quota.usd_per_day needs a price to count by");
 }
 
-void read_price(yaml_map& lane_map, lane_config& lane) {
-  auto map = lane_map.map("price");
-  if (!map) return;
+/// `below`: of shorter requests, whose output price goes on where the step names none.
+token_prices read_token_prices(yaml_map& map, const token_prices& below = {}) {
   constexpr number_range range{0, usd_per_million_max};
-  price_config price;
-  price.input = price_of(map->number("input", range, need::required).value_or(0));
-  price.output = price_of(map->number("output", range).value_or(0));
-  if (const auto cached = map->number("cached_input", range))
-    price.cached_input = price_of(*cached);
-  lane.price = price;
+  token_prices prices;
+  prices.input = price_of(map.number("input", range, need::required).value_or(0));
+  prices.output = below.output;
+  if (const auto usd = map.number("output", range)) prices.output = price_of(*usd);
+  for (const auto& [key, price] : {std::pair{"cached_input", &prices.cached_input},
+                                   std::pair{"cache_write", &prices.cache_write},
+                                   std::pair{"cache_write_1h", &prices.cache_write_1h}})
+    if (const auto usd = map.number(key, range)) *price = price_of(*usd);
+  return prices;
+}
+
+/// The lane's own price, else the list's. Returns why the list has none.
+std::string read_price(yaml_map& lane_map, const pool_config& pool, lane_config& lane,
+                       const price_list* list) {
+  lane.price_key = lane_map.string("price_key").value_or("");
+  if (auto map = lane_map.map("price")) {
+    price_config price{read_token_prices(*map), {}};
+    for (auto& step : map->maps("above")) {
+      const tokens above(step.integer("tokens", {1, rate_max}, need::required).value_or(0));
+      if (!price.steps.empty() && above <= price.steps.back().above)
+        step.problem("tokens", "expected more than in the step before");
+      price.steps.push_back({above, read_token_prices(step, price)});
+    }
+    lane.price = std::move(price);
+  }
+  if (lane_map.has("price") || list == nullptr) return {};
+  auto listed = price_of_lane(*list, pool, lane);
+  if (!listed) return listed.error().message;
+  lane.price = *std::move(listed);
+  return {};
 }
 
 /// The wire forms of a provider; the first one is told first in a problem.
@@ -141,7 +162,7 @@ std::optional<lane_tier> read_tier(yaml_map& map, const pool_config& pool) {
 }
 
 lane_config read_lane(yaml_map& map, const pool_config& pool,
-                      const std::vector<std::string>& pool_residency, bool budget,
+                      const std::vector<std::string>& pool_residency, const lane_rules& rules,
                       std::set<std::string>& names) {
   lane_config lane;
   lane.model = map.string("model", need::required).value_or("");
@@ -158,14 +179,20 @@ lane_config read_lane(yaml_map& map, const pool_config& pool,
                     lane.name() + " again");
   }
   read_quota(map, lane);
-  read_price(map, lane);
   if (const auto n = map.integer("max_output_tokens", {1, rate_max}))
     lane.max_output_tokens = tokens(*n);
   lane.timeout = map.time("timeout", {1ms, timeout_max}).value_or(lane_config{}.timeout);
   lane.residency = read_lane_residency(map, pool, lane, pool_residency);
-  if (budget) {
+  lane.data_classes = read_data_classes(map).value_or(pool.data_classes);
+  lane.embedding_model = map.string("embedding_model").value_or("");
+  const auto unpriced = read_price(map, pool, lane, rules.prices);
+  if (lane.quota.usd_per_day && !lane.price && !map.has("price")) {
+    map.problem("price", "missing; quota.usd_per_day needs a price to count by" +
+                             (unpriced.empty() ? "" : " (" + unpriced + ")"));
+  }
+  if (rules.budget) {
     // A key that is there but wrong has its own problem already.
-    const auto [key, message] = budget_shortfall(lane);
+    const auto [key, message] = budget_shortfall(lane, unpriced);
     if (!key.empty() && !map.has(key)) map.problem(key, message);
   } else if (lane.quota.usd_per_day && lane.price && lane.price->output > pico_usd_per_token{} &&
              !map.has("max_output_tokens")) {
@@ -189,11 +216,12 @@ std::optional<std::vector<std::string>> read_residency(yaml_map& map) {
 }
 
 std::vector<lane_config> read_lanes(yaml_map& map, const pool_config& pool,
-                                    const std::vector<std::string>& pool_residency, bool budget) {
+                                    const std::vector<std::string>& pool_residency,
+                                    const lane_rules& rules) {
   std::set<std::string> names;
   std::vector<lane_config> lanes;
   for (auto& lane : map.maps("lanes", need::required))
-    lanes.push_back(read_lane(lane, pool, pool_residency, budget, names));
+    lanes.push_back(read_lane(lane, pool, pool_residency, rules, names));
   return lanes;
 }
 

@@ -88,7 +88,7 @@ std::vector<std::string> usual_residency(const pool_config& pool) {
   return {std::string(place)};
 }
 
-pool_config read_pool(yaml_map& map, bool budget) {
+pool_config read_pool(yaml_map& map, const lane_rules& rules) {
   pool_config pool;
   pool.name = map.string("name", need::required).value_or("");
   if (!pool.name.empty() && !is_plain_name(pool.name)) map.problem("name", plain_name_expected);
@@ -107,18 +107,19 @@ pool_config read_pool(yaml_map& map, bool budget) {
   pool.auth = read_auth(map, pool.provider, provider.has_value());
   if (auto tls = map.map("tls")) pool.ca_file = tls->string("ca_file", need::required).value_or("");
   const auto residency = read_residency(map).value_or(usual_residency(pool));
+  pool.data_classes = read_data_classes(map).value_or(std::vector<std::string>{});
   pool.connections = map.integer("connections", {1, connections_max});
-  pool.lanes = read_lanes(map, pool, residency, budget);
+  pool.lanes = read_lanes(map, pool, residency, rules);
   return pool;
 }
 
 }  // namespace
 
-std::vector<pool_config> read_pools(yaml_map& root, need required, bool budget) {
+std::vector<pool_config> read_pools(yaml_map& root, need required, const lane_rules& rules) {
   std::vector<pool_config> pools;
   std::set<std::string> names;
   for (auto& map : root.maps("pools", required)) {
-    auto pool = read_pool(map, budget);
+    auto pool = read_pool(map, rules);
     if (!pool.name.empty() && !names.insert(pool.name).second)
       map.problem("name", "expected a name of its own, found " + pool.name + " again");
     pools.push_back(std::move(pool));

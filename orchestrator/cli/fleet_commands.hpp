@@ -18,7 +18,7 @@ struct job_flags {
   std::optional<std::string> tenant;
   std::optional<std::int64_t> weight;
   std::optional<std::int64_t> priority;
-  std::vector<std::string> lanes;
+  route_policy routes;
   std::optional<duration> deadline;  ///< from now
   std::optional<duration> keep;
   std::optional<lane_order> order;
@@ -101,6 +101,7 @@ struct dead_options {
 struct serve_options {
   std::string config;
   std::string member, state;  ///< empty: the configuration's
+  std::string prices;         ///< empty: the configuration's
   unsigned threads = 0;
   std::uint64_t seed = 0;
   std::string log_level = "info";

@@ -17,16 +17,16 @@ constexpr std::chrono::seconds line_period{5};
 
 }  // namespace
 
-line_view::line_view(bool quiet)
+status_line::status_line(bool quiet)
     : terminal_(progress_view::mode_of_terminal() == progress_view::mode::block), quiet_(quiet) {
   if (!terminal_) next_at_ = std::chrono::steady_clock::now() + line_period;
 }
 
-line_view::~line_view() { finish(); }
+status_line::~status_line() { finish(); }
 
-bool line_view::due() const { return !quiet_ && std::chrono::steady_clock::now() >= next_at_; }
+bool status_line::due() const { return !quiet_ && std::chrono::steady_clock::now() >= next_at_; }
 
-void line_view::show(const std::string& line) {
+void status_line::show(const std::string& line) {
   if (!due()) return;
   const auto now = std::chrono::steady_clock::now();
   if (terminal_) {
@@ -41,7 +41,7 @@ void line_view::show(const std::string& line) {
   std::fflush(stderr);
 }
 
-void line_view::finish() {
+void status_line::finish() {
   if (drawn_) std::fprintf(stderr, "\r\x1b[K");
   std::fflush(stderr);
   drawn_ = false;

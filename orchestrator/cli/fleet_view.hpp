@@ -8,10 +8,10 @@
 namespace spillway {
 
 /// Redraws its line on a terminal; elsewhere prints it every five seconds. Not thread-safe.
-class line_view {
+class status_line {
  public:
-  explicit line_view(bool quiet);
-  ~line_view();
+  explicit status_line(bool quiet);
+  ~status_line();
   void show(const std::string& line);
   /// Takes the line off the screen.
   void finish();

@@ -78,10 +78,11 @@ job_policy changed_policy(job_policy out, const job_flags& flags, time_point now
   if (flags.tenant) out.tenant = *flags.tenant;
   if (flags.weight) out.weight = *flags.weight;
   if (flags.priority) out.priority = static_cast<std::int32_t>(*flags.priority);
-  if (!flags.lanes.empty()) out.lanes = flags.lanes;
+  out.routes = flags.routes.over(std::move(out.routes));
   if (flags.deadline) out.deadline = now + *flags.deadline;
   if (flags.keep) out.keep = *flags.keep;
   if (flags.order) out.order = flags.order;
+  if (!flags.routes.weights.empty()) out.order = lane_order::weights;
   if (flags.residency) out.residency = flags.residency;
   if (flags.budget) out.budget = flags.budget;
   if (flags.in_doubt) out.in_doubt = flags.in_doubt;

@@ -41,10 +41,18 @@ struct command_runner {
     handle_stop_signals();
     return run_run(options, stop);
   }
+  int operator()(const spillway::plan_options& options) const {
+    handle_stop_signals();
+    return run_plan(options, stop);
+  }
   int operator()(const spillway::status_options& options) const {
     if (options.config.empty()) return run_status(options);
     handle_stop_signals();
     return run_fleet_status(options, stop);
+  }
+  int operator()(const spillway::costs_options& options) const { return run_costs(options); }
+  int operator()(const spillway::pools_check_options& options) const {
+    return run_pools_check(options);
   }
   int operator()(const spillway::fleet_command& command) const {
     handle_stop_signals();

@@ -86,14 +86,15 @@ tint color_of(lane_health health) {
     case lane_health::broken:
     case lane_health::down_auth:
     case lane_health::down_billing:
-    case lane_health::down_model: break;
+    case lane_health::down_model:
+    case lane_health::no_credentials: break;
   }
   return tint::red;
 }
 
 bool is_down(lane_health health) {
   return health == lane_health::down_auth || health == lane_health::down_billing ||
-         health == lane_health::down_model;
+         health == lane_health::down_model || health == lane_health::no_credentials;
 }
 
 /// Use of the tightest quota; of the concurrency when there is no rate.
@@ -192,10 +193,11 @@ std::string health_text(const lane_progress& lane) {
     case lane_health::held: text = "held"; break;
     case lane_health::broken: text = "broken"; break;
     case lane_health::probing: return "probing";
-    case lane_health::down_auth: return "down: auth";
-    case lane_health::down_billing: return "down: billing";
-    case lane_health::down_model: return "down: model";
+    case lane_health::down_auth: text = "down: auth"; break;
+    case lane_health::down_billing: text = "down: billing"; break;
+    case lane_health::down_model: text = "down: model"; break;
     case lane_health::day_spent: text = "day spent"; break;
+    case lane_health::no_credentials: return "no credentials";
   }
   if (lane.resumes_in) text += " " + brief(*lane.resumes_in);
   return text;

@@ -46,7 +46,7 @@ result<std::unique_ptr<row_sink>> make_sink(const results_options& options, cons
                                job.manifest ? job.manifest->files : std::vector<std::string>{});
 }
 
-void show(line_view& view, const kafka::job_entry& job, std::uint64_t rows, std::uint64_t seen) {
+void show(status_line& view, const kafka::job_entry& job, std::uint64_t rows, std::uint64_t seen) {
   if (!view.due()) return;
   std::string text = "Job " + job.name + ": " + grouped(static_cast<std::int64_t>(rows)) + " rows";
   if (job.manifest && !job.manifest->open)
@@ -56,7 +56,7 @@ void show(line_view& view, const kafka::job_entry& job, std::uint64_t rows, std:
 
 result<outcome> collect(const results_options& options, fleet_access& fleet, kafka::job_table& jobs,
                         row_sink& sink, const stop_flag& stop) {
-  line_view view(options.quiet || options.json);
+  status_line view(options.quiet || options.json);
   result_fetcher fetcher(fleet, options.job);
   std::uint64_t rows = 0;
   kafka::job_entry job;

@@ -18,31 +18,25 @@ namespace {
 
 constexpr duration event_period = std::chrono::seconds(1);
 
-void apply_flags(const run_options& options, job_config& job) {
-  if (options.budget) job.budget = options.budget;
-  if (options.order) job.order = *options.order;
-  if (options.residency) job.residency = options.residency;
-  if (options.in_doubt) job.in_doubt = *options.in_doubt;
-  if (options.max_attempts) job.max_attempts = *options.max_attempts;
-  if (options.max_error_rate) job.max_error_rate = options.max_error_rate;
-  if (options.stall_timeout) job.stall_timeout = *options.stall_timeout;
-}
-
 result<run_request> make_request(const run_options& options) {
   const auto paths = derive_paths(options.output, options.errors, options.state);
   if (auto ok = check_paths(paths, options.inputs, options.config); !ok) return ok.error();
   config_rules rules;
   rules.budget_by_flag = options.budget.has_value();
+  rules.prices = options.prices;
   auto config = load_run_config(options.config, rules);
   if (!config) return config.error();
   run_request request;
   request.config = std::move(*config);
   apply_flags(options, request.config.job);
+  for (const auto& [key, message] : route_problems(options.routes, request.config.pools))
+    return failure{failure_kind::usage, std::string(key) + ": " + message};
   request.job_name = options.job.empty() ? paths.stem : options.job;
   request.inputs = options.inputs;
   request.output = paths.output;
   request.errors = paths.errors;
   request.state = paths.state;
+  request.audit = options.audit;
   request.overwrite = options.overwrite;
   request.strict = options.strict;
   request.threads = options.threads;
@@ -123,6 +117,18 @@ progress_view::mode view_mode(const run_options& options) {
 
 }  // namespace
 
+void apply_flags(const run_options& options, job_config& job) {
+  if (options.budget) job.budget = options.budget;
+  if (options.order) job.order = *options.order;
+  job.routes = options.routes.over(std::move(job.routes));
+  if (!options.routes.weights.empty()) job.order = lane_order::weights;
+  if (options.residency) job.residency = options.residency;
+  if (options.in_doubt) job.in_doubt = *options.in_doubt;
+  if (options.max_attempts) job.max_attempts = *options.max_attempts;
+  if (options.max_error_rate) job.max_error_rate = options.max_error_rate;
+  if (options.stall_timeout) job.stall_timeout = *options.stall_timeout;
+}
+
 int report(const failure& f) {
   std::string text;
   // Problems of a file stand one a line, each with its own place.
@@ -134,6 +140,7 @@ int report(const failure& f) {
 }
 
 int run_run(const run_options& options, const stop_flag& stop) {
+  if (options.dry_run) return run_plan({options, {}, {}}, stop);
   const auto request = make_request(options);
   if (!request) return report(request.error());
   progress_view view(view_mode(options));

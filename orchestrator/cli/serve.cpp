@@ -31,7 +31,9 @@ void handle_reload_signal() {
 }
 
 result<fleet_config> load(const serve_options& options) {
-  auto config = load_fleet_config(options.config);
+  config_rules rules;
+  rules.prices = options.prices;
+  auto config = load_fleet_config(options.config, rules);
   if (!config) return config.error();
   if (auto ok = check_settings(settings_of(config->kafka)); !ok)
     return ok.error().within(options.config);

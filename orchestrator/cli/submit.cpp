@@ -54,7 +54,7 @@ class submit_view {
 
  private:
   bool json_;
-  line_view line_;
+  status_line line_;
   std::chrono::steady_clock::time_point next_event_{};
 };
 

@@ -1,7 +1,6 @@
 #include "orchestrator/cli/submit_scan.hpp"
 
 #include "connectors/files/input.hpp"
-#include "connectors/jsonl.hpp"
 #include "orchestrator/core/id_index.hpp"
 
 #include <algorithm>
@@ -11,7 +10,7 @@ namespace spillway {
 namespace {
 
 constexpr std::size_t shown_max = 20;
-constexpr std::size_t shards_a_batch = 16;
+constexpr std::size_t shards_a_batch = scan_rules::slots;
 
 line_parser& parser_of_thread() {
   thread_local line_parser parser;
@@ -33,15 +32,16 @@ struct scanned_shard {
   std::uint64_t hash = 0;
 };
 
-scanned_shard scan_shard(const shard_data& data, std::size_t line_bytes_max) {
+scanned_shard scan_shard(const shard_data& data, const scan_rules& rules, std::size_t slot) {
   scanned_shard out;
   const std::string_view bytes(data.bytes.data(), data.size);
   out.hash = kafka::hash_of_bytes(bytes);
   if (data.oversized) {
     out.id_hashes.push_back(0);
     out.lines.push_back(data.where.first_line);
-    out.bad.push_back({0, data.where.first_line, data.where.offset, "line_too_large",
-                       "the line is longer than " + std::to_string(line_bytes_max) + " bytes"});
+    out.bad.push_back(
+        {0, data.where.first_line, data.where.offset, "line_too_large",
+         "the line is longer than " + std::to_string(rules.line_bytes_max) + " bytes"});
     return out;
   }
   const auto lines = split_lines(bytes, data.where.first_line);
@@ -50,7 +50,8 @@ scanned_shard scan_shard(const shard_data& data, std::size_t line_bytes_max) {
   auto& parser = parser_of_thread();
   auto model = out.models.end();
   for (const auto& line : lines) {
-    auto parsed = parser.parse(bytes.substr(line.offset, line.length));
+    const auto text = bytes.substr(line.offset, line.length);
+    auto parsed = parser.parse(text);
     const auto index = static_cast<std::uint32_t>(out.id_hashes.size());
     out.id_hashes.push_back(parsed.custom_id.empty() ? 0 : hash_custom_id(parsed.custom_id));
     out.lines.push_back(line.number);
@@ -59,6 +60,7 @@ scanned_shard scan_shard(const shard_data& data, std::size_t line_bytes_max) {
                          std::move(parsed.code), std::move(parsed.message)});
       continue;
     }
+    if (rules.each) rules.each(slot, parsed, text);
     if (model == out.models.end() || model->first != parsed.model)
       model = out.models.try_emplace(std::move(parsed.model), 0).first;
     ++model->second;
@@ -66,8 +68,8 @@ scanned_shard scan_shard(const shard_data& data, std::size_t line_bytes_max) {
   return out;
 }
 
-/// Finds repeated custom_ids over all shards. Equal hashes are confirmed by reading the lines
-/// again.
+/// Finds repeated custom_ids over all shards. Equal hashes are confirmed by
+/// reading the lines again.
 class repeated_ids {
  public:
   repeated_ids(const std::vector<std::string>& inputs, std::size_t line_bytes_max)
@@ -187,15 +189,16 @@ class complaint {
       }
       any_hard_ = any_hard_ || never;
       if (++count_ > shown_max) continue;
-      text_ += inputs_[where.file.value()] + ":" + std::to_string(line.line) + ": " + line.code +
-               ": " + line.message + "\n";
+      shown_.push_back(inputs_[where.file.value()] + ":" + std::to_string(line.line) + ": " +
+                       line.code + ": " + line.message);
     }
     return taken;
   }
 
   [[nodiscard]] result<void> verdict() const {
     if (count_ == 0) return {};
-    std::string text = text_;
+    std::string text;
+    for (const auto& line : shown_) text += line + "\n";
     if (count_ > shown_max) text += "… and " + std::to_string(count_ - shown_max) + " more\n";
     text +=
         "spillway: " + std::to_string(count_) + " bad lines; nothing was submitted. Correct them";
@@ -205,12 +208,15 @@ class complaint {
     return failure{failure_kind::usage, std::move(text)};
   }
 
+  [[nodiscard]] std::uint64_t count() const { return count_; }
+  [[nodiscard]] const std::vector<std::string>& shown() const { return shown_; }
+
  private:
   const std::vector<std::string>& inputs_;
   const scan_rules& rules_;
   std::uint64_t count_ = 0;
   bool any_hard_ = false;
-  std::string text_;
+  std::vector<std::string> shown_;
 };
 
 }  // namespace
@@ -231,12 +237,13 @@ result<scanned_content> scan_inputs(const std::vector<std::string>& inputs, cons
       return failure{failure_kind::stopped, "stopped while checking the input; nothing was sent"};
     std::vector<scanned_shard> scanned(batch->size());
     result<shard_batch> next{shard_batch{}};
-    // Reading the next shards is one of the tasks, so that the disk and the parsers work at once.
+    // Reading the next shards is one of the tasks, so that the disk and the
+    // parsers work at once.
     runner.for_each(batch->size() + 1, [&](std::size_t task) {
       if (task == 0)
         next = read_batch(*input);
       else
-        scanned[task - 1] = scan_shard((*batch)[task - 1], rules.line_bytes_max);
+        scanned[task - 1] = scan_shard((*batch)[task - 1], rules, task - 1);
     });
     for (std::size_t i = 0; i < scanned.size(); ++i) {
       const auto& where = (*batch)[i].where;
@@ -252,6 +259,11 @@ result<scanned_content> scan_inputs(const std::vector<std::string>& inputs, cons
     batch = std::move(next);
   }
   if (!batch) return batch.error();
+  if (rules.tell_only) {
+    out.bad = complaints.count();
+    out.bad_shown = complaints.shown();
+    return out;
+  }
   if (auto ok = complaints.verdict(); !ok) return ok.error();
   if (out.content.prompts == 0)
     return failure{failure_kind::usage, "the input holds no prompt; nothing was submitted"};

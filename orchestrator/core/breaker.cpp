@@ -72,6 +72,10 @@ void breaker::trip(time_point now, duration pause) {
   if (closed_ || stepping_ || now + pause > open_until_) open(now, pause);
 }
 
+void breaker::probe(time_point now) {
+  if (now_state(now) == state::open) open(now, {});
+}
+
 void breaker::open(time_point now, duration pause) {
   *this = breaker{};
   closed_ = false;

@@ -26,6 +26,8 @@ class breaker {
   void returned(time_point now);
   /// Opens at once for `pause` (lane down); afterwards it is probed as from any open state.
   void trip(time_point now, duration pause);
+  /// Ends the pause of an open state: it is probed now.
+  void probe(time_point now);
 
  private:
   static constexpr int in_a_row_max = 5;

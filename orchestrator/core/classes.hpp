@@ -69,11 +69,14 @@ struct work_queue {
   [[nodiscard]] std::size_t resident() const { return loaded_bytes + requested_bytes; }
 };
 
-/// A job's prompts of one model and endpoint.
+/// A job's prompts of one model and endpoint that the same lanes can take.
 struct class_state {
   job_state* job = nullptr;
   class_id id;
+  prompt_features features;  ///< what they may ask for at most
   std::string model;
+  std::string embedding_model;           ///< of embeddings: that of the first lane, for good
+  std::int64_t prompts = 0;              ///< queued so far
   std::vector<lane_id> ranked;           ///< that may take them, best first
   std::optional<time_point> down_since;  ///< all its lanes are; none of them took a prompt since
   double input_mean = 500, output_mean = 200;
@@ -86,12 +89,13 @@ struct class_state {
 struct job_state {
   job_number id;
   job_setup setup;
-  std::vector<std::unique_ptr<class_state>> classes;  ///< by class_id; made as they appear
-  std::vector<class_state*> work;                     ///< those with work
-  std::size_t turn = 0;                               ///< rotates, so that classes share evenly
-  std::int64_t served = 0;       ///< tokens by weight, fixed point: whoever has less goes first
-  std::size_t active_bytes = 0;  ///< of started prompts
-  std::int64_t open = 0;         ///< calls
+  /// By class_id and features; made as they appear.
+  std::map<std::pair<class_id, std::uint32_t>, std::unique_ptr<class_state>> classes;
+  std::vector<class_state*> work;  ///< those with work
+  std::size_t turn = 0;            ///< rotates, so that classes share evenly
+  std::int64_t served = 0;         ///< tokens by weight, fixed point: whoever has less goes first
+  std::size_t active_bytes = 0;    ///< of started prompts
+  std::int64_t open = 0;           ///< calls
   std::bitset<200> last_failed;
   std::size_t finals = 0;
   bool tripped = false;  ///< too many errors

@@ -12,9 +12,8 @@ namespace spillway {
 struct job_setup {
   std::string name, tenant;
   job_config policy;
-  std::int64_t weight = 1;         ///< share among jobs of equal priority; at least 1
-  int priority = 0;                ///< higher goes first
-  std::vector<std::string> lanes;  ///< allowed: "pool" or "pool/lane"; empty = all
+  std::int64_t weight = 1;  ///< share among jobs of equal priority; at least 1
+  int priority = 0;         ///< higher goes first
   bool paused = false;
   bool cancelled = false;  ///< unfinished prompts become error rows; never taken back
 };

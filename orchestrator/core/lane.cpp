@@ -19,6 +19,8 @@ constexpr double sliced_share = 0.98;
 // Permits may be taken this long ahead of a free connection.
 constexpr double ready_ahead_s = 0.02;
 constexpr duration down_pause_first = 15s, down_pause_max = 5min;
+// Models appear without notice, and asking for one costs a refused call.
+constexpr duration missing_model_pause_max = 1min;
 constexpr duration refusal_pause_first = 500ms, refusal_pause_max = 30s;
 constexpr duration slow_for = 60s;
 
@@ -118,6 +120,7 @@ std::int64_t lane::ready_allowance(const call_cost& cost) const {
 
 refusal lane::check(time_point now, const call_cost& cost) const {
   if (unusable_) return refusal::no_share;
+  if (missing_) return refusal::no_credentials;
   if (!breaker_.allows(now)) return refusal::down;
   if (now < held_until_) return refusal::held;
   if (outstanding_ >= slots_ + ready_allowance(cost)) return refusal::slots;
@@ -135,6 +138,7 @@ time_point lane::ready_at(time_point now, const call_cost& cost) const {
   switch (check(now, cost)) {
     case refusal::none: return now;
     case refusal::slots:
+    case refusal::no_credentials:
     case refusal::no_share: return time_never;
     case refusal::day: return next_day(now);
     case refusal::down: return breaker_.ready_at(now);
@@ -182,23 +186,24 @@ nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size
   if (out.kind == outcome_kind::lane_down) {
     breaker_.returned(now);
     stop(now, out.down, out.error_code + ": " + out.error_message);
+  } else if (out.stale_credentials) {
+    breaker_.returned(now);  // says nothing about the lane
   } else if (out.quota_signal || out.halve_rate) {
     breaker_.returned(now);
     hold_after_refusal(now, out);
   } else {
     refusals_in_a_row_ = 0;
     breaker_.ended(now, !out.unhealthy);
-    if (usable()) {
+    if (healthy()) {
       down_ = down_cause::none;
       downs_in_a_row_ = 0;
       reason_.clear();
     }
   }
+  note_health(now);
   if (out.usage.known) {
     if (tokens_)  // the provider's own count, now that input and output are known
-      tokens_->give_back(
-          cost.rate.count() -
-          setup_.rate_charge(out.usage.input, size.max_output, out.usage.output).count());
+      tokens_->give_back(cost.rate.count() - setup_.charge_of(out.usage, size.max_output).count());
     learn(size, out);
   }
   if (out.kind == outcome_kind::answered)
@@ -228,10 +233,34 @@ void lane::hold_after_refusal(time_point now, const outcome& out) {
 
 void lane::stop(time_point now, down_cause cause, const std::string& reason) {
   // Calls of one burst fail together, and a pool stops all its lanes: they are one signal.
+  const auto most = cause == down_cause::missing_model ? missing_model_pause_max : down_pause_max;
   if (breaker_.now_state(now) != breaker::state::open)
-    breaker_.trip(now, doubled(down_pause_first, down_pause_max, downs_in_a_row_++));
+    breaker_.trip(now, doubled(down_pause_first, most, downs_in_a_row_++));
   down_ = cause;
   reason_ = reason;
+  note_health(now);
+}
+
+void lane::note_health(time_point now) {
+  if (healthy())
+    down_since_.reset();
+  else if (!down_since_)
+    down_since_ = now;
+}
+
+void lane::hold_for_credentials(std::optional<std::string> why, time_point now) {
+  if (why && !missing_) missing_since_ = now;
+  if (!why) missing_since_.reset();
+  missing_ = std::move(why);
+}
+
+void lane::retry_auth(time_point now) {
+  if (down_ == down_cause::auth) breaker_.probe(now);
+}
+
+std::string lane::reason() const {
+  if (unusable_) return "no part of its quota belongs to this process";
+  return missing_ ? "held: " + *missing_ : reason_;
 }
 
 void lane::read_headers(time_point now, const outcome& out) {
@@ -263,9 +292,11 @@ void lane::read_headers(time_point now, const outcome& out) {
 
 std::optional<double> lane::typical_cost(tokens input, tokens output) const {
   const auto& c = setup_.config;
-  if (c.price)
-    return static_cast<double>(input.count()) * static_cast<double>(c.price->input.count()) +
-           static_cast<double>(output.count()) * static_cast<double>(c.price->output.count());
+  if (c.price) {
+    const auto& p = prices_at(*c.price, input);
+    return static_cast<double>(input.count()) * static_cast<double>(p.input.count()) +
+           static_cast<double>(output.count()) * static_cast<double>(p.output.count());
+  }
   if (c.tier == lane_tier::self_hosted) return 0.0;
   return std::nullopt;
 }
@@ -278,7 +309,8 @@ lane::condition lane::describe(time_point now) const {
   c.down = down_;
   c.outstanding = outstanding_;
   if (c.blocked != refusal::none || c.health != breaker::state::closed) {
-    c.reason = unusable_ ? "no part of its quota belongs to this process" : reason_;
+    c.reason = reason();
+    c.since = missing_since_ ? missing_since_ : down_since_;
     c.until = ready_at(now, one);
   }
   const auto share = [&](const recent_sum& used, const std::optional<gcra>& limiter) {

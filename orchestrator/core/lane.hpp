@@ -7,9 +7,12 @@
 #include "orchestrator/core/quota_share.hpp"
 #include "orchestrator/core/recent.hpp"
 #include "schemas/config.hpp"
+#include "schemas/features.hpp"
 #include "schemas/outcome.hpp"
+#include "schemas/prompt.hpp"
 #include "schemas/totals.hpp"
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <string>
@@ -18,6 +21,14 @@ namespace spillway {
 
 /// Tokens a provider's own limiter charges a call: (input, max output or 0, expected output).
 using rate_charge_rule = std::function<tokens(tokens input, tokens max_output, tokens expected)>;
+/// The same once the answer is there.
+using settled_charge_rule = std::function<tokens(const token_usage&, tokens max_output)>;
+
+/// What a lane takes of an endpoint's prompts.
+struct endpoint_fit {
+  bool serves = true;
+  prompt_features unmappable;
+};
 
 struct lane_setup {
   std::string pool;
@@ -25,7 +36,16 @@ struct lane_setup {
   lane_config config;
   std::int64_t slots = 1;  ///< calls at once: the lane's concurrency or its pool's connections
   bool sliced = false;     ///< the provider enforces its quota in slices of a second
+  provider_kind provider = provider_kind::openai;
+  std::string region;  ///< empty: not declared
+  std::array<endpoint_fit, endpoint_kinds> takes{};
   rate_charge_rule rate_charge;
+  settled_charge_rule settled_charge;  ///< empty: by `rate_charge`
+
+  [[nodiscard]] tokens charge_of(const token_usage& usage, tokens max_output) const {
+    return settled_charge ? settled_charge(usage, max_output)
+                          : rate_charge(usage.input, max_output, usage.output);
+  }
 };
 
 /// What a call takes from a lane.
@@ -34,7 +54,7 @@ struct call_cost {
   nano_usd reserve;  ///< worst case
 };
 
-enum class refusal { none, down, held, slots, requests, token_rate, day, no_share };
+enum class refusal { none, no_credentials, down, held, slots, requests, token_rate, day, no_share };
 
 /// State of a lane. Time is passed in; not thread-safe.
 class lane {
@@ -66,11 +86,15 @@ class lane {
                     const outcome&, duration latency);
   /// Stops the lane after a pool-wide fault seen on another lane.
   void stop(time_point now, down_cause, const std::string& reason);
+  /// Nothing can be sent for want of a credential, and why; nothing when there is one.
+  void hold_for_credentials(std::optional<std::string> why, time_point now);
+  /// Another credential is there: if it was stopped for the former one, it is probed at once.
+  void retry_auth(time_point now);
 
-  /// False while the breaker is not closed: failing, down, or being probed.
-  [[nodiscard]] bool usable() const {
-    return breaker_.now_state(time_point{}) == breaker::state::closed;
-  }
+  /// False while it takes nothing: failing, down, being probed, without credentials.
+  [[nodiscard]] bool usable() const { return healthy() && !missing_; }
+  /// Why it is not usable, in one line; empty when nothing is known.
+  [[nodiscard]] std::string reason() const;
   [[nodiscard]] std::optional<duration> mean_latency() const { return latency_; }
   /// Price of a typical call of this lane, for ranking; nothing when unknown.
   [[nodiscard]] std::optional<double> typical_cost(tokens input, tokens output) const;
@@ -80,6 +104,7 @@ class lane {
     breaker::state health = breaker::state::closed;
     down_cause down = down_cause::none;
     std::string reason;
+    std::optional<time_point> since;  ///< not usable since
     time_point until{};
     std::optional<double> rpm_used, tpm_used;  ///< share of the usable quota, last 10 s
     std::int64_t outstanding = 0;
@@ -94,6 +119,10 @@ class lane {
   void read_headers(time_point now, const outcome&);
   void learn(const prompt_size&, const outcome&);
   void hold_after_refusal(time_point now, const outcome&);
+  void note_health(time_point now);
+  [[nodiscard]] bool healthy() const {
+    return breaker_.now_state(time_point{}) == breaker::state::closed;
+  }
   [[nodiscard]] std::int64_t ready_allowance(const call_cost&) const;
   /// Of a quota: what is not left to others, of that our part, and of that what even pacing may
   /// use. Zero only where no part is ours.
@@ -113,6 +142,8 @@ class lane {
   down_cause down_ = down_cause::none;
   int downs_in_a_row_ = 0;
   std::string reason_;
+  std::optional<time_point> down_since_, missing_since_;
+  std::optional<std::string> missing_;  ///< why there is no credential
   time_point held_until_{}, slow_until_{};
   int refusals_in_a_row_ = 0;
   std::int64_t outstanding_ = 0;  ///< permits taken and not ended

@@ -68,6 +68,7 @@ std::vector<attempt_record> end_open_sends(std::vector<attempt_record>& records,
     ++it->lane.totals.maybe_billed;
     it->lane.totals.settled += record.reserved;
     it->lane.totals.day_spend += record.reserved;
+    it->lane.totals.by_day.add({utc_day(record.at), 0, record.reserved});
     record.reserved = {};
     changed.push_back(record);
   }

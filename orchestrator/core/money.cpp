@@ -4,25 +4,50 @@
 
 namespace spillway {
 
+namespace {
+
+pico_usd_per_token dearest_input(const token_prices& p) {
+  return std::max({p.input, p.cached_input.value_or(p.input), p.cache_write.value_or(p.input),
+                   p.cache_write_1h.value_or(p.input)});
+}
+
+}  // namespace
+
+const token_prices& prices_at(const price_config& price, tokens input) {
+  const token_prices* at = &price;
+  for (const auto& step : price.steps)
+    if (input > step.above) at = &step.prices;
+  return *at;
+}
+
 nano_usd worst_case(const prompt_size& size, const lane_config& lane) {
   if (!lane.price) return {};
-  const auto& price = *lane.price;
-  const auto dearest_input = std::max(price.input, price.cached_input.value_or(price.input));
   const tokens input = tokens(size.body_bytes) + image_tokens_max * size.images;
   tokens output = size.max_output;
   if (output == tokens{} && lane.max_output_tokens) output = *lane.max_output_tokens * size.choices;
-  return cost_of(input, dearest_input) + cost_of(output, price.output);
+  const auto at = [&](const token_prices& p) {
+    return cost_of(input, dearest_input(p)) + cost_of(output, p.output);
+  };
+  auto worst = at(*lane.price);
+  for (const auto& step : lane.price->steps)
+    if (input > step.above) worst = std::max(worst, at(step.prices));
+  return worst;
 }
 
 nano_usd billed(const token_usage& usage, const price_config& price) {
+  const auto& p = prices_at(price, usage.input);
   const tokens cached = std::min(usage.cached, usage.input);
+  const tokens written = std::min(usage.cache_write, usage.input - cached);
+  const tokens for_an_hour = std::min(usage.cache_write_1h, written);
   // Rounded once, so that a bill never passes the worst case by the rounding.
   const auto pico = [](tokens n, pico_usd_per_token each) {
     return static_cast<wide_int>(n.count()) * each.count();
   };
-  const auto sum = pico(usage.input - cached, price.input) +
-                   pico(cached, price.cached_input.value_or(price.input)) +
-                   pico(usage.output, price.output);
+  const auto write = p.cache_write.value_or(p.input);
+  const auto sum =
+      pico(usage.input - cached - written, p.input) +
+      pico(cached, p.cached_input.value_or(p.input)) + pico(written - for_an_hour, write) +
+      pico(for_an_hour, p.cache_write_1h.value_or(write)) + pico(usage.output, p.output);
   return nano_usd(static_cast<std::int64_t>((sum + 999) / 1000));
 }
 

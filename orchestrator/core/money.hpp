@@ -16,7 +16,11 @@ struct prompt_size {
   tokens max_output;  ///< choices x max output; 0 = not said by the prompt
 };
 
-/// Worst case of one call, reserved before it is sent. Zero without a price.
+/// What a token costs in a request of so many input tokens.
+[[nodiscard]] const token_prices& prices_at(const price_config&, tokens input);
+
+/// Worst case of one call, reserved before it is sent, at the dearest prices that may apply. Zero
+/// without a price.
 [[nodiscard]] nano_usd worst_case(const prompt_size&, const lane_config&);
 
 /// What a call with this usage is billed.

@@ -70,7 +70,7 @@ std::string scheduler::reason_for(const job_state& job, job_condition condition)
     case job_condition::stalled:
       return "every lane of model '" + job.stalled_model + "' was down for " +
              std::to_string(static_cast<long>(seconds_of(job.setup.policy.stall_timeout))) +
-             " s (stall_timeout)";
+             " s (stall_timeout)" + why_down(job);
     case job_condition::over_day:
       return "the next prompt's worst case is more than usd_per_day of any lane it "
              "may use: raise usd_per_day or lower the prompt's output limit";
@@ -79,6 +79,21 @@ std::string scheduler::reason_for(const job_state& job, job_condition condition)
     case job_condition::cancelled: break;
   }
   return {};
+}
+
+/// "; pool/lane: reason" of the first lanes that the stalled model has for the job.
+std::string scheduler::why_down(const job_state& job) const {
+  constexpr int named_max = 3;
+  std::string text;
+  int named = 0;
+  for (const auto& entry : lanes_) {
+    const auto& setup = entry.state->setup();
+    if (setup.config.model != job.stalled_model || !may_use(job.setup, entry)) continue;
+    const auto reason = entry.state->reason();
+    if (reason.empty() || ++named > named_max) continue;
+    text += "; " + setup.pool + "/" + setup.config.name() + ": " + reason;
+  }
+  return text;
 }
 
 /// A process that was given all its work at once ends with it, or when nothing of it can go on.

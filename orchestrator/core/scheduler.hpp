@@ -5,6 +5,7 @@
 #include "orchestrator/core/classes.hpp"
 #include "orchestrator/core/lane.hpp"
 #include "orchestrator/core/quota_share.hpp"
+#include "orchestrator/core/routes.hpp"
 #include "orchestrator/core/stripes.hpp"
 #include "schemas/attempt.hpp"
 #include "schemas/config.hpp"
@@ -12,6 +13,7 @@
 #include "schemas/prompt.hpp"
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -118,6 +120,8 @@ struct scheduler_settings {
   std::size_t window_bytes = 128u << 20;  ///< prompt bodies kept in memory
   /// A job that can't go on stops the process; else its lanes are probed for ever.
   bool gives_up = true;
+  /// What a prompt asks of a lane: for prompts in memory when lanes change. Empty: everything.
+  std::function<prompt_features(const prompt&)> features_of{};
 };
 
 /// Finished without a send of ours: what a former owner's call came to.
@@ -180,6 +184,12 @@ class scheduler {
   /// then a death would be held against both.
   void suspect_recorded() { --suspects_open_; }
 
+  /// Nothing can be sent through the pool's lanes for want of a credential, and why; nothing when
+  /// there is one.
+  void hold_pool(pool_id, const std::optional<std::string>& why, time_point now);
+  /// The pool has another credential: lanes that were stopped for the former one are probed.
+  void retry_auth(pool_id, time_point now);
+
   /// The prompt is done; an open call of its own only costs.
   void settle(const settled_send&, time_point now);
   /// To be sent after all, from this record on; its body comes as `reading::reopened`, or with the
@@ -194,6 +204,10 @@ class scheduler {
   [[nodiscard]] bool offers(std::string_view model) const;
   /// All models that lanes offer.
   [[nodiscard]] std::vector<std::string> models() const;
+  /// The lanes that offer a model.
+  [[nodiscard]] std::vector<lane_id> lanes_of(std::string_view model) const;
+  /// The lanes that prompts of the job, as far as they were read, could not use.
+  [[nodiscard]] std::vector<refused_route> refused_routes(job_number) const;
 
   [[nodiscard]] tick_actions tick(time_point now, tick_events, stripe_runner&);
 
@@ -247,11 +261,16 @@ class scheduler {
   };
   enum class choice { granted, blocked, too_dear };
 
-  // scheduler_jobs.cpp: jobs, lanes, partitions, and how jobs stand.
+  // scheduler_classes.cpp: who may take which prompts, in which order.
   [[nodiscard]] bool may_use(const job_setup&, const lane_entry&) const;
   void rank(class_state&);
   void rank_lanes(time_point now);
-  class_state& class_of(job_state&, class_id);
+  [[nodiscard]] route_refusal refusal_for(const class_state&, const lane_entry&) const;
+  class_state& class_of(job_state&, class_id, prompt_features);
+  [[nodiscard]] prompt_features class_features(const job_state&, class_id, prompt_features) const;
+  void note_limits();
+
+  // scheduler_jobs.cpp: jobs, lanes, partitions, and how jobs stand.
   account& books_of(partition_state&, job_state&);
   void set_cap(partition_state&, job_state&, account&);
   void release(partition_state&);
@@ -260,9 +279,15 @@ class scheduler {
   void note_standings(time_point now);
   void decide_stop(tick_actions&);
   [[nodiscard]] std::string reason_for(const job_state&, job_condition) const;
+  [[nodiscard]] std::string why_down(const job_state&) const;
 
   // scheduler_queues.cpp: prompts on their way into and out of the queues.
-  work_queue& queue_for(partition_state&, job_state&, class_id);
+  work_queue& queue_for(partition_state&, job_state&, class_id, prompt_features);
+  void look_again();
+  void queue_by_class(partition_state&, shard_id, std::vector<prompt>&&, bool counted);
+  [[nodiscard]] prompt_features look_at(prompt&) const;
+  void requeue(work_queue&);
+  void requeue(active_prompt&);
   void list(work_queue&);
   void unlist(work_queue&);
   void relist(work_queue&);
@@ -318,6 +343,7 @@ class scheduler {
   std::vector<lane_entry> lanes_;
   std::vector<std::string> models_;  ///< by class_id / endpoint_kinds
   std::unordered_map<std::string, std::uint32_t> model_index_;
+  std::vector<std::vector<prompt_features>> limits_;  ///< by class_id: what tells its lanes apart
   std::map<job_number, std::unique_ptr<job_state>> jobs_;
   std::map<partition_id, partition_state*> homes_;  ///< attached
   std::map<owner_id, std::unique_ptr<partition_state>> owners_;

@@ -4,22 +4,8 @@
 #include "schemas/result.hpp"
 
 #include <algorithm>
-#include <limits>
 
 namespace spillway {
-namespace {
-
-/// Fail closed: a lane is allowed only if everything it may touch is allowed.
-bool residency_allows(const std::optional<std::vector<std::string>>& allowed,
-                      const std::vector<std::string>& lane) {
-  if (!allowed) return true;
-  return !lane.empty() && std::all_of(lane.begin(), lane.end(), [&](const std::string& place) {
-    return std::find(allowed->begin(), allowed->end(), place) != allowed->end();
-  });
-}
-
-}  // namespace
-
 const char* name_of(job_condition condition) {
   switch (condition) {
     case job_condition::running: return "running";
@@ -40,16 +26,6 @@ scheduler::scheduler(scheduler_settings settings, std::vector<lane_setup> lanes,
 
 scheduler::~scheduler() = default;
 
-bool scheduler::may_use(const job_setup& job, const lane_entry& entry) const {
-  const auto& lane = entry.state->setup();
-  if (entry.gone || !residency_allows(job.policy.residency, lane.config.residency)) return false;
-  if (job.lanes.empty()) return true;
-  const auto full = lane.pool + "/" + lane.config.name();
-  return std::any_of(job.lanes.begin(), job.lanes.end(), [&](const std::string& allowed) {
-    return allowed == lane.pool || allowed == full;
-  });
-}
-
 void scheduler::put_job(job_number id, job_setup setup) {
   auto& job = jobs_[id];
   if (!job) {
@@ -64,8 +40,7 @@ void scheduler::put_job(job_number id, job_setup setup) {
   job->tripped = false;
   job->finals = 0;
   job->last_failed.reset();
-  for (const auto& cls : job->classes)
-    if (cls) rank(*cls);
+  for (const auto& [key, cls] : job->classes) rank(*cls);
   for (const auto& [owner, home] : owners_)
     if (const auto it = home->books.find(id); it != home->books.end())
       set_cap(*home, *job, it->second);
@@ -76,9 +51,10 @@ bool scheduler::idle(job_number id) const {
   if (it == jobs_.end()) return true;
   const auto& job = *it->second;
   if (job.open > 0 || job.active_bytes > 0) return false;
-  return std::none_of(job.classes.begin(), job.classes.end(), [](const auto& cls) {
-    return cls && std::any_of(cls->queues.begin(), cls->queues.end(),
-                              [](const auto& queue) { return queue.second->has_work(); });
+  return std::none_of(job.classes.begin(), job.classes.end(), [](const auto& entry) {
+    const auto& queues = entry.second->queues;
+    return std::any_of(queues.begin(), queues.end(),
+                       [](const auto& queue) { return queue.second->has_work(); });
   });
 }
 
@@ -112,9 +88,11 @@ void scheduler::set_lanes(std::vector<lane_setup> lanes, time_point now) {
       lanes_.push_back({std::make_unique<lane>(std::move(setup), now, share_), false, nullptr});
     }
   }
+  const auto before = limits_;
+  note_limits();
   for (const auto& [id, job] : jobs_)
-    for (const auto& cls : job->classes)
-      if (cls) rank(*cls);
+    for (const auto& [key, cls] : job->classes) rank(*cls);
+  if (limits_ != before) look_again();
 }
 
 void scheduler::set_share(quota_share share, time_point now) {
@@ -126,6 +104,16 @@ void scheduler::set_share(quota_share share, time_point now) {
   for (const auto& [owner, home] : owners_)
     for (auto& [id, books] : home->books)
       if (const auto it = jobs_.find(id); it != jobs_.end()) set_cap(*home, *it->second, books);
+}
+
+void scheduler::hold_pool(pool_id pool, const std::optional<std::string>& why, time_point now) {
+  for (auto& entry : lanes_)
+    if (entry.state->setup().pool_index == pool) entry.state->hold_for_credentials(why, now);
+}
+
+void scheduler::retry_auth(pool_id pool, time_point now) {
+  for (auto& entry : lanes_)
+    if (entry.state->setup().pool_index == pool) entry.state->retry_auth(now);
 }
 
 void scheduler::set_cap(partition_state& home, job_state& job, account& books) {
@@ -276,71 +264,6 @@ std::int64_t scheduler::open_calls(owner_id owner) const {
 partition_state* scheduler::home_of(partition_id id) const {
   const auto it = homes_.find(id);
   return it == homes_.end() ? nullptr : it->second;
-}
-
-class_state& scheduler::class_of(job_state& job, class_id id) {
-  if (id.value() >= job.classes.size()) job.classes.resize(id.value() + 1);
-  auto& cls = job.classes[id.value()];
-  if (!cls) {
-    cls = std::make_unique<class_state>();
-    cls->job = &job;
-    cls->id = id;
-    cls->model = models_.at(id.value() / endpoint_kinds);
-    rank(*cls);
-  }
-  return *cls;
-}
-
-void scheduler::rank(class_state& cls) {
-  const auto& job = *cls.job;
-  cls.ranked.clear();
-  for (std::uint32_t i = 0; i < lanes_.size(); ++i)
-    if (lanes_[i].state->setup().config.model == cls.model && may_use(job.setup, lanes_[i]))
-      cls.ranked.push_back(lane_id(i));
-  const auto key = [&](lane_id id) {
-    const auto& l = lane_at(id);
-    if (job.setup.policy.order == lane_order::latency)
-      return l.mean_latency() ? seconds_of(*l.mean_latency()) : 0.0;
-    if (job.setup.policy.order == lane_order::as_listed) return 0.0;
-    const auto cost = l.typical_cost(tokens(static_cast<std::int64_t>(cls.input_mean)),
-                                     tokens(static_cast<std::int64_t>(cls.output_mean)));
-    return cost.value_or(std::numeric_limits<double>::infinity());
-  };
-  std::sort(cls.ranked.begin(), cls.ranked.end(),
-            [&](lane_id a, lane_id b) { return std::pair(key(a), a) < std::pair(key(b), b); });
-}
-
-void scheduler::rank_lanes(time_point now) {
-  if (ranked_at_ != time_point{} && now - ranked_at_ < std::chrono::seconds(1)) return;
-  ranked_at_ = now;
-  for (auto* job : working_)
-    for (auto* cls : job->work) rank(*cls);
-}
-
-std::optional<class_id> scheduler::class_for(job_number id, std::string_view model,
-                                             endpoint_kind kind) const {
-  const auto it = model_index_.find(std::string(model));
-  const auto job = jobs_.find(id);
-  if (it == model_index_.end() || job == jobs_.end()) return std::nullopt;
-  const bool some = std::any_of(lanes_.begin(), lanes_.end(), [&](const lane_entry& l) {
-    return l.state->setup().config.model == model && may_use(job->second->setup, l);
-  });
-  if (!some) return std::nullopt;
-  return class_id(
-      static_cast<std::uint32_t>(it->second * endpoint_kinds + static_cast<std::size_t>(kind)));
-}
-
-bool scheduler::offers(std::string_view model) const {
-  return std::any_of(lanes_.begin(), lanes_.end(), [&](const lane_entry& l) {
-    return !l.gone && l.state->setup().config.model == model;
-  });
-}
-
-std::vector<std::string> scheduler::models() const {
-  std::vector<std::string> offered;
-  for (const auto& model : models_)
-    if (offers(model)) offered.push_back(model);
-  return offered;
 }
 
 std::optional<lane_id> scheduler::find_lane(std::string_view pool, std::string_view lane) const {

@@ -15,8 +15,9 @@ constexpr std::uint32_t quarantine_deaths = 3;
 
 }  // namespace
 
-work_queue& scheduler::queue_for(partition_state& home, job_state& job, class_id id) {
-  auto& cls = class_of(job, id);
+work_queue& scheduler::queue_for(partition_state& home, job_state& job, class_id id,
+                                 prompt_features features) {
+  auto& cls = class_of(job, id, features);
   auto& queue = cls.queues[home.owner];
   if (!queue) {
     queue = std::make_unique<work_queue>();
@@ -83,14 +84,71 @@ void scheduler::take_shard(shard_loaded&& shard, tick_actions& actions) {
     std::erase_if(shard.prompts, [&](const prompt& p) { return p.cls != queue->cls->id; });
     return queue_loaded(*queue, shard.shard, std::move(shard.prompts));
   }
-  std::map<class_id, std::vector<prompt>> by_class;
-  for (auto& p : shard.prompts)
-    if (!refuse(*home, p, actions)) by_class[p.cls].push_back(std::move(p));
-  for (auto& [cls, prompts] : by_class) {
-    const auto job = jobs_.find(prompts.front().job);
-    ensure(job != jobs_.end(), "a shard of an unknown job");
-    queue_new(queue_for(*home, *job->second, cls), shard.shard, std::move(prompts));
+  std::erase_if(shard.prompts, [&](prompt& p) { return refuse(*home, p, actions); });
+  queue_by_class(*home, shard.shard, std::move(shard.prompts), shard.why == reading::first);
+}
+
+/// Prompts of one shard and job, in order.
+void scheduler::queue_by_class(partition_state& home, shard_id shard, std::vector<prompt>&& prompts,
+                               bool counted) {
+  if (prompts.empty()) return;
+  const auto job = jobs_.find(prompts.front().job);
+  ensure(job != jobs_.end(), "a shard of an unknown job");
+  std::map<std::pair<class_id, std::uint32_t>, std::vector<prompt>> by_class;
+  for (auto& p : prompts) {
+    const auto features = class_features(*job->second, p.cls, p.features);
+    by_class[{p.cls, features.bits()}].push_back(std::move(p));
   }
+  for (auto& [key, part] : by_class) {
+    const auto features = class_features(*job->second, key.first, part.front().features);
+    auto& queue = queue_for(home, *job->second, key.first, features);
+    if (counted) queue.cls->prompts += std::ssize(part);
+    queue_new(queue, shard, std::move(part));
+  }
+}
+
+/// Lanes changed, and with them what tells prompts apart: those in memory find their class again.
+void scheduler::look_again() {
+  for (const auto& [owner, home] : owners_)
+    if (!home->gone)
+      for (std::size_t i = 0, n = home->queues.size(); i < n; ++i) requeue(*home->queues[i]);
+  for (auto& part : stripes_)
+    for (auto& [where, active] : part.active) requeue(active);
+}
+
+prompt_features scheduler::look_at(prompt& p) const {
+  if (p.features == all_features && settings_.features_of && !limits_.at(p.cls.value()).empty())
+    p.features = settings_.features_of(p);
+  return p.features;
+}
+
+void scheduler::requeue(work_queue& queue) {
+  auto& job = *queue.cls->job;
+  std::map<shard_id, std::vector<prompt>> moved;
+  for (auto* list : {&queue.fresh, &queue.suspects})
+    std::erase_if(*list, [&](prompt& p) {
+      if (class_features(job, p.cls, look_at(p)) == queue.cls->features) return false;
+      queue.loaded_bytes -= p.text.size();
+      resident_bytes_ -= p.text.size();
+      moved[p.where.shard()].push_back(std::move(p));
+      return true;
+    });
+  for (auto& [shard, prompts] : moved)
+    queue_by_class(*queue.home, shard, std::move(prompts), false);
+  relist(queue);
+}
+
+void scheduler::requeue(active_prompt& active) {
+  auto& old = *active.queue;
+  const auto features = class_features(*old.cls->job, active.what.cls, look_at(active.what));
+  if (features == old.cls->features) return;
+  auto& queue = queue_for(*old.home, *old.cls->job, active.what.cls, features);
+  active.queue = &queue;
+  if (active.open) return;
+  old.waiting.erase({active.ready_at, active.what.where});
+  queue.waiting.emplace(active.ready_at, active.what.where);
+  relist(old);
+  relist(queue);
 }
 
 /// True for a prompt that must not be queued: it gets an error row now, or waits for news.
@@ -196,6 +254,7 @@ void scheduler::queue_loaded(work_queue& queue, shard_id shard, std::vector<prom
   queue.requested_bytes -= slice.bytes;
   resident_bytes_ -= slice.bytes;
   std::size_t next = 0, expected = 0, found = 0;
+  std::vector<prompt> others;  // since lanes changed
   for (const auto& r : slice.ranges) expected += r.count;
   for (auto& p : prompts) {
     const auto index = p.where.index();
@@ -203,10 +262,14 @@ void scheduler::queue_loaded(work_queue& queue, shard_id shard, std::vector<prom
            index >= std::uint32_t{slice.ranges[next].first} + slice.ranges[next].count)
       ++next;
     if (next == slice.ranges.size() || index < slice.ranges[next].first) continue;
-    put_fresh(queue, std::move(p));
     ++found;
+    if (class_features(*queue.cls->job, p.cls, p.features) == queue.cls->features)
+      put_fresh(queue, std::move(p));
+    else
+      others.push_back(std::move(p));
   }
   ensure(found == expected, "a shard read again lacks prompts it had");
+  queue_by_class(*queue.home, shard, std::move(others), false);
   touch(queue);
   relist(queue);
 }

@@ -101,7 +101,7 @@ nano_usd scheduler::end_call(time_point now, active_prompt& active, partition_st
   if (out.never_sent())
     actual = {};
   else if (out.usage.known)
-    actual = l.setup().rate_charge(out.usage.input, active.what.max_output, out.usage.output);
+    actual = l.setup().charge_of(out.usage, active.what.max_output);
   job->second->served += served_by(actual - active.cost.rate, job->second->setup.weight);
   if (out.in_doubt && active.maybe_billed == 0 && !active.settled) ++books.in_doubt;
   return charge;
@@ -140,7 +140,8 @@ void scheduler::retire_one(time_point now, stripe& s, call_ended&& ended, nano_u
   if (out.never_sent()) --active.sends;
   time_point ready = now;
   if (out.kind == outcome_kind::retry && !out.quota_signal && !out.never_sent())
-    ready += retry_delay(settings_.seed, ended.where, std::max(1u, active.sends),
+    ready += retry_delay(settings_.seed, ended.where,
+                         out.stale_credentials ? 1u : std::max(1u, active.sends),
                          out.retry_after.value_or(duration{}));
   active.ready_at = ready;
   s.to_waiting.push_back(&active);

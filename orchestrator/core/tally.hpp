@@ -20,6 +20,7 @@ inline void tally_send(lane_totals& t, time_point now) {
   roll_day(t, now);
   ++t.calls;
   ++t.day_requests;
+  t.by_day.add({utc_day(now), 1, {}});
 }
 
 /// `charge` is what the call cost after all.
@@ -29,10 +30,12 @@ inline void tally_end(lane_totals& t, time_point now, const outcome& out, nano_u
   if (out.never_sent()) {
     --t.calls;
     t.day_requests = std::max<std::int64_t>(0, t.day_requests - 1);
+    t.by_day.add({utc_day(now), -1, {}});
     return;
   }
   t.settled += charge;
   t.day_spend += charge;
+  t.by_day.add({utc_day(now), 0, charge});
   if (out.in_doubt) ++t.maybe_billed;
   if (out.status == 429) ++t.refused_429;
   if (out.unhealthy) ++t.failed;
@@ -49,6 +52,7 @@ inline void tally_charge(lane_totals& t, time_point now, nano_usd charge) {
   roll_day(t, now);
   t.settled += charge;
   t.day_spend += charge;
+  t.by_day.add({utc_day(now), 0, charge});
 }
 
 /// Adds what another partition or an earlier run counted. Of two days the later one counts.
@@ -64,6 +68,7 @@ inline void tally_add(lane_totals& t, const lane_totals& o) {
   t.settled += o.settled;
   for (std::size_t i = 0; i < latency_histogram::buckets; ++i)
     t.latency.count[i] += o.latency.count[i];
+  t.by_day.add(o.by_day);
   if (o.day < t.day) return;
   if (o.day > t.day) {
     t.day = o.day;

@@ -4,6 +4,7 @@
 #include "orchestrator/core/scheduler.hpp"
 #include "orchestrator/engine/intake.hpp"
 
+#include <array>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -19,13 +20,21 @@ class class_directory {
   void drop(job_number);
 
  private:
-  struct entry {
-    std::unordered_map<std::string, std::optional<class_id>> models;  ///< none: no eligible lane
-    std::string places;       ///< the job's residency, for people
-    bool restricted = false;  ///< to some lanes
+  /// Where prompts of a model and endpoint can go.
+  struct target {
+    class_id cls;
+    std::optional<class_refusal> refusal;  ///< of all of them
+    bool look = false;                     ///< what a prompt asks for decides which lanes take it
+    std::vector<prompt_features> limits;   ///< what keeps a prompt from each lane the job may use
   };
-  static std::variant<class_id, class_refusal> look_up(const entry&, std::string_view model,
-                                                       endpoint_kind);
+  using targets = std::array<target, endpoint_kinds>;
+  struct entry {
+    std::unordered_map<std::string, targets> models;
+  };
+  static class_verdict look_up(const entry&, std::string_view model, endpoint_kind,
+                               const prompt_view&);
+  static targets targets_of(const job_setup&, job_number, const std::string& model,
+                            const scheduler&);
 
   mutable std::mutex mutex_;
   std::unordered_map<job_number, std::shared_ptr<const entry>> jobs_;

@@ -1,10 +1,16 @@
 #include "orchestrator/engine/engine.hpp"
 
+#include "orchestrator/engine/lane_setups.hpp"
+
 #include "orchestrator/engine/for_items.hpp"
 
 #include <algorithm>
 
 namespace spillway {
+
+prompt_view view_of(const prompt& p) {
+  return {url_of(p.endpoint), p.view(p.body), p.model.offset - p.body.offset, p.model.length};
+}
 
 struct engine::stripes_adapter final : stripe_runner {
   explicit stripes_adapter(parallel_runner& r) : runner(r) {}
@@ -27,8 +33,11 @@ result<std::unique_ptr<engine>> engine::make(engine_setup setup,
   auto made = e->make_pools(e->setup_.pools, slots);
   if (!made) return made.error();
   e->scheduler_ = std::make_unique<scheduler>(
-      scheduler_settings{e->setup_.seed, e->setup_.window_bytes, !e->setup_.endless}, made->lanes,
-      now);
+      scheduler_settings{.seed = e->setup_.seed,
+                         .window_bytes = e->setup_.window_bytes,
+                         .gives_up = !e->setup_.endless,
+                         .features_of = [](const prompt& p) { return features_of(view_of(p)); }},
+      made->lanes, now);
   e->nets_.emplace_back();
   e->take_pools(*std::move(made), 0);
   return e;
@@ -38,26 +47,22 @@ result<engine::new_pools> engine::make_pools(const std::vector<pool_config>& poo
                                              const std::vector<std::int64_t>& slots) {
   new_pools made;
   for (std::size_t p = 0; p < pools.size(); ++p) {
-    auto credentials = make_authenticator(pools[p]);
+    auto credentials =
+        setup_.authenticators ? setup_.authenticators(pools[p]) : make_authenticator(pools[p]);
     if (!credentials) return credentials.error();
-    made.parts.push_back(std::make_unique<pool_parts>(
-        pool_parts{make_provider(pools[p]), *std::move(credentials), pools[p].region}));
     const auto named = std::find(pool_names_.begin(), pool_names_.end(), pools[p].name);
     const auto index = static_cast<std::uint32_t>(named - pool_names_.begin());
     if (named == pool_names_.end()) pool_names_.push_back(pools[p].name);
-    const provider* adapter = made.parts.back()->adapter.get();
+    const std::shared_ptr<const provider> adapter = make_provider(pools[p]);
+    auto& parts = *made.parts.emplace_back(std::make_unique<pool_parts>());
+    parts.id = pool_id(index);
+    parts.adapter = adapter;
+    parts.credentials = *std::move(credentials);
     for (const auto& lane : pools[p].lanes) {
-      lane_setup s;
-      s.pool = pools[p].name;
-      s.pool_index = pool_id(index);
-      s.config = lane;
-      s.slots = slots[p];
-      s.sliced = pools[p].provider == provider_kind::azure_openai;
-      s.rate_charge = [adapter](tokens input, tokens max_output, tokens expected) {
-        return adapter->rate_charge({input, max_output, expected});
-      };
+      auto s = make_lane_setup(pools[p], lane, adapter, slots[p]);
+      s.pool_index = parts.id;
       const auto there = lane_id(static_cast<std::uint32_t>(made.lanes.size()));
-      made.routes.push_back({made.parts.back().get(), 0, there});
+      made.routes.push_back({&parts, 0, there});
       made.lanes.push_back(std::move(s));
     }
   }
@@ -66,7 +71,11 @@ result<engine::new_pools> engine::make_pools(const std::vector<pool_config>& poo
 
 /// The scheduler has the lanes already.
 void engine::take_pools(new_pools&& made, std::size_t net) {
-  routes_.resize(scheduler_->lane_count());
+  routes_.assign(scheduler_->lane_count(), lane_route{});
+  for (const auto& pool : pools_) {
+    former_pools_ += pool->former ? 0 : 1;
+    pool->former = true;
+  }
   for (std::size_t i = 0; i < made.routes.size(); ++i) {
     const auto id = scheduler_->find_lane(made.lanes[i].pool, made.lanes[i].config.name());
     made.routes[i].net = net;
@@ -83,8 +92,13 @@ result<void> engine::reconfigure(std::vector<pool_config> pools,
   setup_.pools = std::move(pools);
   scheduler_->set_lanes(made->lanes, now);
   nets_.push_back({&net, 0});
+  for (const auto& parts : made->parts) scheduler_->hold_pool(parts->id, std::nullopt, now);
   take_pools(*std::move(made), nets_.size() - 1);
-  for (const auto id : scheduler_->jobs()) directory_->put(id, *scheduler_);
+  drop_former_pools();
+  for (const auto id : scheduler_->jobs()) {
+    directory_->put(id, *scheduler_);
+    audit_job(id, now);
+  }
   return {};
 }
 
@@ -104,9 +118,10 @@ bool engine::uses(const transport& net) const {
                      [&](const net_use& use) { return use.net == &net && use.open > 0; });
 }
 
-void engine::put_job(job_number id, job_setup setup, time_point) {
+void engine::put_job(job_number id, job_setup setup, time_point now) {
   scheduler_->put_job(id, std::move(setup));
   directory_->put(id, *scheduler_);
+  audit_job(id, now);
 }
 
 bool engine::idle(job_number id) const { return scheduler_->idle(id); }
@@ -114,6 +129,8 @@ bool engine::idle(job_number id) const { return scheduler_->idle(id); }
 void engine::drop_job(job_number id) {
   scheduler_->drop_job(id);
   directory_->drop(id);
+  audited_.erase(id);
+  std::erase_if(refused_prompts_, [&](const auto& entry) { return entry.first.first == id; });
   each_partition([&](partition_work& work) { work.counts.erase(id); });
 }
 
@@ -138,7 +155,8 @@ time_point engine::step(time_point now, engine_events events) {
   for (auto& back : std::exchange(given_back_, {})) events.calls.push_back(std::move(back));
 
   tick_events tick;
-  tick.calls = decode(std::move(events.calls));
+  tick.calls = decode(std::move(events.calls), now);
+  drop_former_pools();
   tick.input_read = !setup_.endless;
   for (auto& p : events.partitions) {
     auto* work = find(p.partition);
@@ -154,6 +172,7 @@ time_point engine::step(time_point now, engine_events events) {
   for (const auto& [id, work] : partitions_)
     tick.input_read = tick.input_read && work->all_queued();
   tick.drain = draining_;
+  const auto look = look_at_credentials(now);
   auto actions = scheduler_->tick(now, std::move(tick), *stripes_);
 
   for (auto& ended : actions.ended)
@@ -181,7 +200,8 @@ time_point engine::step(time_point now, engine_events events) {
   forget_left();
   note_stop(actions);
   log_lane_changes(now);
-  return actions.wake;
+  if (!given_back_.empty()) return now;
+  return std::min(actions.wake, look);
 }
 
 void engine::note_stop(const tick_actions& actions) {

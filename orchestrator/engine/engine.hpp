@@ -6,6 +6,7 @@
 #include "orchestrator/core/quota_share.hpp"
 #include "orchestrator/core/recent.hpp"
 #include "orchestrator/core/scheduler.hpp"
+#include "orchestrator/engine/audit_log.hpp"
 #include "orchestrator/engine/class_directory.hpp"
 #include "orchestrator/engine/events.hpp"
 #include "orchestrator/engine/partition_work.hpp"
@@ -22,6 +23,10 @@
 
 namespace spillway {
 
+/// Makes a pool's credentials.
+using authenticator_factory =
+    std::function<result<std::unique_ptr<authenticator>>(const pool_config&)>;
+
 struct engine_setup {
   std::vector<pool_config> pools;
   /// What rows call a file; thread-safe.
@@ -31,7 +36,12 @@ struct engine_setup {
   /// A member of a fleet: only `drain` ends it, a partition whose log or input fails is dropped,
   /// jobs that can't go on are reported and tried for ever.
   bool endless = false;
+  authenticator_factory authenticators{};  ///< empty: `make_authenticator`
+  std::shared_ptr<audit_log> audit{};      ///< null: none is kept
 };
+
+/// A prompt as adapters see it; valid as long as the prompt.
+[[nodiscard]] prompt_view view_of(const prompt&);
 
 /// All jobs on all partitions of a process. Not thread-safe.
 class engine {
@@ -54,6 +64,8 @@ class engine {
   void put_job(job_number, job_setup, time_point now);
   /// True for a job that has no prompt queued or under way and no open call.
   [[nodiscard]] bool idle(job_number) const;
+  /// The job came to an end, and how ("finished"): its totals go to the audit log.
+  void audit_end(job_number, std::string_view how, time_point now);
   /// Forgets an idle job.
   void drop_job(job_number);
 
@@ -107,15 +119,22 @@ class engine {
 
  private:
   struct pool_parts {
-    std::unique_ptr<provider> adapter;
+    pool_id id;
+    std::shared_ptr<const provider> adapter;
     std::unique_ptr<authenticator> credentials;
-    std::string region;
+    std::int64_t open = 0;               ///< calls
+    bool former = false;                 ///< not configured any more: kept for its open calls
+    std::uint64_t generation = 0;        ///< the newest credential seen
+    std::optional<std::string> missing;  ///< what its lanes were told
+    std::string unusable;                ///< why nothing is sent before `unusable_until`
+    time_point unusable_until{};
+    bool auth_down = false;  ///< the newest credential was refused
   };
   /// Where a lane's calls go.
   struct lane_route {
-    pool_parts* pool = nullptr;
-    std::size_t net = 0;  ///< index into nets_
-    lane_id there;        ///< the transport's number of it
+    pool_parts* pool = nullptr;  ///< null for a lane that is not configured any more
+    std::size_t net = 0;         ///< index into nets_
+    lane_id there;               ///< the transport's number of it
   };
   struct net_use {
     transport* net = nullptr;
@@ -127,6 +146,7 @@ class engine {
     std::size_t net = 0;
     lane_id lane;
     endpoint_kind endpoint{};
+    std::uint64_t credential = 0;  ///< its generation
   };
   struct new_pools {
     std::vector<std::unique_ptr<pool_parts>> parts;
@@ -162,13 +182,23 @@ class engine {
     for (const auto& work : leaving_) use(*work);
   }
 
+  // engine_credentials.cpp: what becomes of pools whose credentials are missing or refused.
+  time_point look_at_credentials(time_point now);
+  void note_refused(const open_call&, outcome&, time_point now);
+  void note_unusable(pool_parts&, std::string why, time_point now);
+  void drop_former_pools();
+
   // engine_calls.cpp: calls on their way out and in, rows.
-  std::vector<call_ended> decode(std::vector<call_result>&&);
+  std::vector<call_ended> decode(std::vector<call_result>&&, time_point now);
   void encode_sends(time_point now, const tick_actions&);
   void write_rows(std::vector<finish_action>&, time_point now);
   [[nodiscard]] std::string row_for(const finish_action&) const;
   [[nodiscard]] std::string row_for(const invalid_line&) const;
   [[nodiscard]] std::string job_name(job_number) const;
+
+  // engine_audit.cpp
+  void audit_job(job_number, time_point now);
+  void audit_lane(lane_id, const lane_progress&, time_point now);
 
   void note_stop(const tick_actions&);
   void log_lane_changes(time_point now);
@@ -177,8 +207,9 @@ class engine {
 
   engine_setup setup_;
   std::vector<std::unique_ptr<pool_parts>> pools_;  ///< former ones too: open calls need them
-  std::vector<std::string> pool_names_;             ///< by pool_id
-  std::vector<lane_route> routes_;                  ///< by lane_id
+  std::size_t former_pools_ = 0;
+  std::vector<std::string> pool_names_;  ///< by pool_id
+  std::vector<lane_route> routes_;       ///< by lane_id
   std::vector<net_use> nets_;
   std::shared_ptr<class_directory> directory_;
   std::unique_ptr<scheduler> scheduler_;
@@ -198,7 +229,9 @@ class engine {
   std::optional<failure> broken_;
 
   time_point started_at_{};
-  std::vector<lane_health> logged_health_;
+  std::map<job_number, std::string> audited_;  ///< what was written of jobs last
+  std::map<std::pair<job_number, std::string>, std::int64_t> refused_prompts_;  ///< by code
+  std::vector<lane_health> logged_health_, audited_health_;
   time_point looked_at_{};
   recent_sum recent_answers_;
 };

@@ -2,10 +2,21 @@
 #include "connectors/rows.hpp"
 #include "orchestrator/engine/engine.hpp"
 #include "orchestrator/engine/for_items.hpp"
+#include "orchestrator/engine/unsent.hpp"
 
 namespace spillway {
+namespace {
 
-std::vector<call_ended> engine::decode(std::vector<call_result>&& calls) {
+/// Names of the parameters that the lane left out.
+std::vector<std::string> dropped_by(const prompt& p, const endpoint_fit& fit) {
+  const auto view = view_of(p);
+  const auto asked = p.features == all_features ? features_of(view) : p.features;
+  return parameters_of(view, asked & fit.unmappable);
+}
+
+}  // namespace
+
+std::vector<call_ended> engine::decode(std::vector<call_result>&& calls, time_point now) {
   std::vector<call_ended> ended(calls.size());
   std::vector<open_call> opened(calls.size());
   for (std::size_t i = 0; i < calls.size(); ++i) {
@@ -13,34 +24,51 @@ std::vector<call_ended> engine::decode(std::vector<call_result>&& calls) {
     ensure(it != calls_.end(), "an answer to an unknown call");
     opened[i] = it->second;
     --nets_[it->second.net].open;
+    --it->second.pool->open;
     calls_.erase(it);
   }
   for_items(*runner_, calls.size(), [&](std::size_t i) {
     const auto& open = opened[i];
+    const auto& lane = scheduler_->lane_at(open.lane).setup().config;
     ended[i] = {open.where, calls[i].id,
-                open.pool->adapter->decode(url_of(open.endpoint), calls[i],
-                                           scheduler_->lane_at(open.lane).setup().config), calls[i].sent_at,
+                open.pool->adapter->decode(url_of(open.endpoint), calls[i], lane), calls[i].sent_at,
                 calls[i].done_at};
   });
+  for (std::size_t i = 0; i < ended.size(); ++i) {
+    auto& out = ended[i].outcome;
+    if (out.stale_credentials) note_refused(opened[i], out, now);
+    if (out.down == down_cause::auth) opened[i].pool->auth_down = true;
+  }
   return ended;
 }
 
 void engine::encode_sends(time_point now, const tick_actions& actions) {
   std::vector<waiting_send> sends(actions.sends.size());
+  std::vector<result<credential_use>> uses(sends.size(), credential_use{});
   for_items(*runner_, sends.size(), [&](std::size_t i) {
     const auto& active = *actions.sends[i].prompt;
-    const auto& p = active.what;
     const auto& pool = *routes_[active.lane.value()].pool;
-    const prompt_view view{url_of(p.endpoint), p.view(p.body), p.model.offset - p.body.offset,
-                           p.model.length};
     sends[i].net = routes_[active.lane.value()].net;
     sends[i].there = routes_[active.lane.value()].there;
     sends[i].call = {actions.sends[i].call,
-                     pool.adapter->encode(view, scheduler_->lane_at(active.lane).setup().config)};
-    pool.credentials->authenticate(sends[i].call.request);
+                     pool.adapter->encode(view_of(active.what),
+                                          scheduler_->lane_at(active.lane).setup().config)};
+    uses[i] = pool.credentials->authenticate(sends[i].call.request);
   });
   for (std::size_t i = 0; i < sends.size(); ++i) {
     const auto& active = *actions.sends[i].prompt;
+    const auto& route = routes_[active.lane.value()];
+    calls_.emplace(sends[i].call.id,
+                   open_call{active.what.where, route.pool, route.net, active.lane,
+                             active.what.endpoint, uses[i] ? uses[i]->generation : 0});
+    ++nets_[route.net].open;
+    ++route.pool->open;
+    if (!uses[i]) {
+      // Never sent, so without an intent: the next step gives its permit back.
+      note_unusable(*route.pool, uses[i].error().message, now);
+      given_back_.push_back(unsent_result(sends[i].call.id));
+      continue;
+    }
     auto& work = *find(active.what.where.partition());
     auto record = scheduler_->record_of(active, now);
     if (const auto valid = work.log->intent_validity()) {
@@ -48,13 +76,10 @@ void engine::encode_sends(time_point now, const tick_actions& actions) {
       record.deadline =
           sends[i].call.send_before + scheduler_->lane_at(active.lane).setup().config.timeout;
     }
+    if (uses[i]->send_before)
+      sends[i].call.send_before = std::min(sends[i].call.send_before, *uses[i]->send_before);
     work.group.attempts.push_back(std::move(record));
     work.changed = true;
-    const auto& route = routes_[active.lane.value()];
-    calls_.emplace(sends[i].call.id,
-                   open_call{active.what.where, route.pool, route.net, active.lane,
-                             active.what.endpoint});
-    ++nets_[route.net].open;
     sends[i].intent = work.next_commit;
     work.waiting_sends.push_back(std::move(sends[i]));
   }
@@ -112,8 +137,11 @@ std::string engine::row_for(const finish_action& f) const {
   facts.custom_id_token = p.view(p.custom_id);
   if (f.prompt.lane != no_lane) {
     const auto& lane = scheduler_->lane_at(f.prompt.lane).setup();
-    facts.origin = {lane.pool, lane.config.name(), routes_[f.prompt.lane.value()].pool->region,
-                    lane.config.model};
+    facts.origin = {lane.pool,         lane.config.name(),     lane.region,
+                    lane.config.model, name_of(lane.provider), lane.config.residency};
+    const auto& fit = lane.takes[static_cast<std::size_t>(p.endpoint)];
+    if (f.prompt.sends > 0 && !(p.features & fit.unmappable).empty())
+      facts.dropped = dropped_by(p, fit);
   }
   facts.status = f.outcome.status;
   facts.request_id = f.outcome.request_id;

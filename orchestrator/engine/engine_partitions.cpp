@@ -1,5 +1,6 @@
 // Partitions: taking them on and leaving them, and what reaches and leaves their logs.
 #include "orchestrator/engine/engine.hpp"
+#include "orchestrator/engine/unsent.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -21,13 +22,6 @@ void add_missing_totals(recovered_log& log) {
     });
     if (!known) log.totals.push_back({a.job, {a.pool, a.lane, {}, {}}});
   }
-}
-
-call_result unsent_result(call_id call) {
-  call_result result;
-  result.id = call;
-  result.error = transport_error::cancelled;
-  return result;
 }
 
 }  // namespace
@@ -308,6 +302,7 @@ void engine::write_invalid(partition_work& work, const invalid_line& line, time_
   auto& counts = work.counts[line.job];
   ++counts.errors;
   ++counts.invalid;
+  if (line.refused) ++refused_prompts_[{line.job, line.code}];
   finished_prompt row;
   row.where = line.where;
   row.kind = line.refused ? row_kind::refused : row_kind::invalid;

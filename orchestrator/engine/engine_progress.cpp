@@ -10,6 +10,7 @@ namespace spillway {
 namespace {
 
 lane_health health_of(const lane::condition& c) {
+  if (c.blocked == refusal::no_credentials) return lane_health::no_credentials;
   if (c.health != breaker::state::closed) {
     switch (c.down) {
       case down_cause::auth: return lane_health::down_auth;
@@ -36,6 +37,7 @@ lane_progress engine::describe(lane_id id, time_point now) const {
   out.health = health_of(c);
   if (out.health != lane_health::up) {
     out.reason = c.reason;
+    out.since = c.since;
     if (c.until != time_never && c.until > now) out.resumes_in = c.until - now;
   }
   out.in_flight = std::min(c.outstanding, lane.slots());
@@ -53,6 +55,7 @@ void engine::log_lane_changes(time_point now) {
   for (std::uint32_t i = 0; i < logged_health_.size(); ++i) {
     if (!scheduler_->configured(lane_id(i))) continue;
     const auto lane = describe(lane_id(i), now);
+    audit_lane(lane_id(i), lane, now);
     if (lane.health == logged_health_[i]) continue;
     // Held lanes come and go with every refusal: of interest only to those who look closely.
     const bool quiet = lane.health == lane_health::held || logged_health_[i] == lane_health::held ||

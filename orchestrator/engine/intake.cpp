@@ -16,7 +16,7 @@ line_parser& parser_of_thread() {
 
 struct intake::line_result {
   parsed_line line;
-  std::optional<class_id> cls;
+  std::optional<class_choice> choice;
   bool refused = false;
 };
 
@@ -69,13 +69,17 @@ std::vector<intake::line_result> intake::parse_lines(const shard_data& data,
       }
       r.line = parser_of_thread().parse(bytes.substr(lines[i].offset, lines[i].length));
       if (!r.line.code.empty()) continue;
-      auto cls = classes(r.line.model, r.line.value.endpoint);
+      const auto& value = r.line.value;
+      const auto body = bytes.substr(lines[i].offset + value.body.offset, value.body.length);
+      const auto cls = classes(r.line.model, value.endpoint,
+                               {url_of(value.endpoint), body,
+                                value.model.offset - value.body.offset, value.model.length});
       if (const auto* refusal = std::get_if<class_refusal>(&cls)) {
         r.line.code = refusal->code;
         r.line.message = refusal->message;
         r.refused = true;
       } else {
-        r.cls = std::get<class_id>(cls);
+        r.choice = std::get<class_choice>(cls);
       }
     }
   });
@@ -136,7 +140,8 @@ result<parsed_shard> intake::parse(const shard_data& data, bool known) {
     prompt p = std::move(line.value);
     p.where = where;
     p.job = data.where.job;
-    p.cls = *results[i].cls;
+    p.cls = results[i].choice->cls;
+    p.features = results[i].choice->features;
     p.file = data.where.file;
     p.line = lines[i].number;
     p.text = bytes.substr(lines[i].offset, lines[i].length);

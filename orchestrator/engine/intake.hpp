@@ -6,6 +6,7 @@
 #include "orchestrator/core/id_index.hpp"
 #include "orchestrator/runtime/stripes_parallel.hpp"
 #include "schemas/prompt.hpp"
+#include "workers/provider.hpp"
 
 #include <functional>
 #include <memory>
@@ -18,12 +19,17 @@
 
 namespace spillway {
 
-/// A class for prompts of a model and endpoint, or why there is none.
+/// A class for a prompt, or why there is none.
+struct class_choice {
+  class_id cls;
+  prompt_features features = all_features;  ///< what it asks of a lane, where that matters
+};
 struct class_refusal {
   std::string code, message;
 };
+using class_verdict = std::variant<class_choice, class_refusal>;
 using class_lookup =
-    std::function<std::variant<class_id, class_refusal>(std::string_view model, endpoint_kind)>;
+    std::function<class_verdict(std::string_view model, endpoint_kind, const prompt_view&)>;
 /// The lookup for a job's lines: asked for once a shard, then called from many threads.
 using job_lookup = std::function<class_lookup(job_number)>;
 

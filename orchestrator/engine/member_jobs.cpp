@@ -25,7 +25,6 @@ job_setup setup_of(const kafka::job_entry& job, const fleet_config& config) {
   s.policy = job.policy.over(config.job.over({}));
   s.weight = std::max<std::int64_t>(1, job.policy.weight);
   s.priority = job.policy.priority;
-  s.lanes = job.policy.lanes;
   s.paused = job.paused || !job.manifest;
   s.cancelled = job.cancelled;
   return s;
@@ -58,9 +57,11 @@ void fleet_member::put_jobs(const std::vector<kafka::job_entry>& changed,
     const auto known = jobs_.find(job.name);
     const bool ended = job.final.has_value();
     if (!ended || known == jobs_.end()) put_job(job);
-    if (ended && known != jobs_.end() && !known->second.final)
+    if (ended && known != jobs_.end() && !known->second.final) {
+      engine_->audit_end(job.number, job.cancelled ? "cancelled" : "finished", time_.now());
       spdlog::info("job {} is finished: {} answered, {} errors", job.name, job.final->answered,
                    job.final->errors);
+    }
     jobs_.insert_or_assign(job.name, job);
   }
   drop_gone();

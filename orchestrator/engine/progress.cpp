@@ -14,6 +14,7 @@ const char* name_of(lane_health health) {
     case lane_health::down_billing: return "down-billing";
     case lane_health::down_model: return "down-model";
     case lane_health::day_spent: return "day-spent";
+    case lane_health::no_credentials: return "no-credentials";
   }
   return "unknown";
 }

@@ -22,14 +22,16 @@ enum class lane_health {
   down_auth,
   down_billing,
   down_model,
-  day_spent
+  day_spent,
+  no_credentials
 };
 [[nodiscard]] const char* name_of(lane_health);
 
 struct lane_progress {
   std::string pool, lane, model;
   lane_health health = lane_health::up;
-  std::string reason;  ///< for anything but `up`: last error, one line
+  std::string reason;               ///< for anything but `up`: last error, one line
+  std::optional<time_point> since;  ///< not usable since
   std::optional<duration> resumes_in;
   std::int64_t in_flight = 0;
   std::optional<std::int64_t> concurrency;

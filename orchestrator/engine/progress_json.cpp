@@ -61,6 +61,14 @@ class field_writer {
       if (v.count[i] != 0) counts[std::to_string(i)] = v.count[i];
     out[key] = std::move(counts);
   }
+  void operator()(const char* key, const day_costs& v) {
+    json::array days;
+    for (const auto& d : v.days()) {
+      days.push_back(
+          json::object{{"day", d.day}, {"calls", d.calls}, {"cost_usd", to_usd(d.settled)}});
+    }
+    out[key] = std::move(days);
+  }
   template <class T>
   void operator()(const char* key, const std::optional<T>& v) {
     if (v) (*this)(key, *v);
@@ -102,7 +110,7 @@ class field_reader {
   }
   void operator()(const char* key, time_point& v) { named(key, v, parse_utc); }
   void operator()(const char* key, lane_health& v) {
-    named(key, v, [](const auto& name) { return enum_named(name, lane_health::day_spent); });
+    named(key, v, [](const auto& name) { return enum_named(name, lane_health::no_credentials); });
   }
   void operator()(const char* key, run_state& v) {
     named(key, v, [](const auto& name) { return enum_named(name, run_state::failed); });
@@ -118,6 +126,27 @@ class field_reader {
     for (std::size_t i = 0; i < latency_histogram::buckets; ++i)
       counts(std::to_string(i).c_str(), v.count[i]);
     ok = ok && counts.ok;
+  }
+  void operator()(const char* key, day_costs& v) {
+    const auto* found = in_.if_contains(key);
+    if (!found) return;
+    if (!found->is_array()) {
+      ok = false;
+      return;
+    }
+    for (const auto& item : found->get_array()) {
+      if (!item.is_object()) {
+        ok = false;
+        return;
+      }
+      field_reader day(item.get_object());
+      day_cost d;
+      day("day", d.day);
+      day("calls", d.calls);
+      day("cost_usd", d.settled);
+      ok = ok && day.ok;
+      v.add(d);
+    }
   }
   template <class T>
   void operator()(const char* key, std::optional<T>& v) {
@@ -165,6 +194,7 @@ void lane_fields(Fields& f, Lane& lane) {
   f("model", lane.model);
   f("health", lane.health);
   f("reason", lane.reason);
+  f("since", lane.since);
   f("resumes_in_s", lane.resumes_in);
   f("in_flight", lane.in_flight);
   f("concurrency", lane.concurrency);
@@ -188,6 +218,7 @@ void lane_fields(Fields& f, Lane& lane) {
   f("day", t.day);
   f("day_requests", t.day_requests);
   f("day_usd", t.day_spend);
+  f("by_day", t.by_day);
 }
 
 template <class Fields, class Progress>

@@ -43,6 +43,7 @@ std::vector<std::string> restart_keys(const fleet_config& in_force, const fleet_
   const auto& now = next.member;
   compare("member.id", old.id, now.id);
   compare("member.state", old.state, now.state);
+  compare("member.audit", old.audit, now.audit);
   compare("member.listen", std::tie(old.listen_host, old.listen_port),
           std::tie(now.listen_host, now.listen_port));
   return out;

@@ -96,6 +96,7 @@ class job_run {
   inbox inbox_;
   parallel_runner runner_;
   std::vector<std::int64_t> slots_;
+  std::shared_ptr<audit_log> audit_;
   std::unique_ptr<partition_log> log_;
   std::unique_ptr<engine> engine_;
   std::unique_ptr<reader_thread> reader_;
@@ -139,6 +140,11 @@ result<void> job_run::check_before_state(const stop_flag& stop) {
       });
   if (!net) return net.error();
   net_ = *std::move(net);
+  if (!request_.audit.empty()) {
+    auto audit = audit_log::open(request_.audit);
+    if (!audit) return audit.error();
+    audit_ = *std::move(audit);
+  }
   // Credentials and, with --strict, every line, before a state is created.
   auto trial = engine::make(setup_of(request_), slots_, time_.now());
   if (!trial) return trial.error();
@@ -172,7 +178,9 @@ result<void> job_run::prepare(const stop_flag& stop) {
                        });
   auto recovered = log_->take_over();
   if (!recovered) return recovered.error();
-  auto made = engine::make(setup_of(request_), slots_, time_.now());
+  auto setup = setup_of(request_);
+  setup.audit = audit_;
+  auto made = engine::make(std::move(setup), slots_, time_.now());
   if (!made) return made.error();
   engine_ = *std::move(made);
   engine_->put_job(only_job, job_of(request_), time_.now());
@@ -231,6 +239,7 @@ result<run_progress> job_run::run(const stop_flag& stop,
   worker.join();
   reader_->stop();
   auto last = engine_->progress(time_.now());
+  engine_->audit_end(only_job, name_of(last.state), time_.now());
   if (const auto closed = log_->close(); !closed) {
     last.state = run_state::failed;
     last.stop_reason = closed.error().message;

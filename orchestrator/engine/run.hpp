@@ -18,6 +18,7 @@ struct run_request {
   std::string job_name;             ///< default: stem of the output
   std::vector<std::string> inputs;  ///< as the user gave them; rows name them this way
   std::string output, errors, state;
+  std::string audit;  ///< file for what the job may do and did; empty: none is kept
   bool overwrite = false;
   bool strict = false;
   std::size_t line_bytes_max = 16u << 20;

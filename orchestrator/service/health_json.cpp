@@ -76,6 +76,7 @@ json::object lane_json(const lane_metrics& l) {
       .add("model", l.now.model)
       .add("health", name_of(l.now.health))
       .add_said("reason", l.now.reason)
+      .add_said("down_since", l.now.since ? iso_time(*l.now.since) : "")
       .add("resumes_in_s", l.now.resumes_in)
       .add("in_flight", l.now.in_flight)
       .add("concurrency", l.now.concurrency)

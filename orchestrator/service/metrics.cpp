@@ -127,9 +127,13 @@ label_list name_of_lane(const lane_progress& l) {
 void add_lanes(page& out, const std::vector<lane_metrics>& lanes) {
   auto& health = out.gauge("spillway_lane_health", "1 for the health the lane has, else 0.");
   for (const auto& l : lanes)
-    health.add_state(l.now.health, lane_health::day_spent, "health", name_of_lane(l.now));
+    health.add_state(l.now.health, lane_health::no_credentials, "health", name_of_lane(l.now));
   auto& in_flight = out.gauge("spillway_lane_in_flight_calls", "Calls under way.");
   for (const auto& l : lanes) in_flight.add(number(l.now.in_flight), name_of_lane(l.now));
+  auto& since = out.gauge("spillway_lane_down_since_seconds",
+                          "Unix time since which the lane takes nothing; absent while it does.");
+  auto& resumes = out.gauge("spillway_lane_resumes_in_seconds",
+                            "Time until the lane is tried again; absent while it takes calls.");
   auto& limit =
       out.gauge("spillway_lane_concurrency_limit", "Calls that may be under way at once.");
   auto& rpm = out.gauge("spillway_lane_request_quota_used_ratio",
@@ -139,6 +143,8 @@ void add_lanes(page& out, const std::vector<lane_metrics>& lanes) {
   auto& share = out.gauge("spillway_lane_quota_share_ratio",
                           "Part of the lane's quota that this member may use.");
   for (const auto& l : lanes) {
+    if (l.now.since) since.add(unix_seconds(*l.now.since), name_of_lane(l.now));
+    if (l.now.resumes_in) resumes.add(number(*l.now.resumes_in), name_of_lane(l.now));
     if (l.now.concurrency) limit.add(number(*l.now.concurrency), name_of_lane(l.now));
     if (l.now.rpm_used) rpm.add(*l.now.rpm_used, name_of_lane(l.now));
     if (l.now.tpm_used) tpm.add(*l.now.tpm_used, name_of_lane(l.now));

@@ -100,7 +100,9 @@ class RunOutputs(Case):
             expected = {
                 "job": "nightly",
                 "pool": "main",
+                "provider": "openai",
                 "region": "r-1",
+                "residency": [],
                 "attempts": 1,
                 "maybe_billed": 0,
                 "file": str(job.input),

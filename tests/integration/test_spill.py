@@ -1,5 +1,6 @@
 """Several pools: spill-over under quotas, preferred lanes, residency, pools that are not there."""
 
+import json
 import unittest
 
 from support import (
@@ -251,6 +252,80 @@ class Residency(Case):
         job.run("--residency", "eu", "--budget", "1")
         self.check_each_once(job, ids)
         self.assertEqual(self.reached(), {"eu"})
+
+
+class Policy(Case):
+    """Which lanes a job may use, by names and by what they declare; and the audit log of it."""
+
+    def setUp(self):
+        super().setUp()
+        self.sim = self.simulate(*[sim_pool(name=n) for n in ("one", "two", "three")])
+        self.pools = [
+            pool(self.sim.endpoints["one"], "one", region="r-1", data_classes=["no-train"],
+                 lanes=[lane(quota={"concurrency": 4})]),
+            pool(self.sim.endpoints["two"], "two", region="r-2",
+                 lanes=[lane(quota={"concurrency": 4}, data_classes=["no-train", "on-prem-only"])]),
+            pool(self.sim.endpoints["three"], "three", lanes=[lane(quota={"concurrency": 4})]),
+        ]
+
+    def reached(self):
+        return {n for n, c in self.sim.stats()["pools"].items() if c["requests"] > 0}
+
+    def run_with(self, *flags, name="job", **policy):
+        job = Job(self, self.pools, name=name, **policy)
+        ids = write_prompts(job.input, 60)
+        job.run(*flags)
+        self.check_each_once(job, ids)
+        return {r["spillway"]["pool"] for r in job.rows()}
+
+    def test_names_and_declarations_restrict(self):
+        for number, (flags, policy, expected) in enumerate((
+            ([], {"pools": ["one", "three"]}, {"one", "three"}),
+            ([], {"deny_pools": ["one"]}, {"two", "three"}),
+            (["--deny-lanes", "one,two"], {}, {"three"}),
+            ([], {"regions": ["r-1", "r-2"]}, {"one", "two"}),
+            ([], {"data_classes": ["no-train"]}, {"one", "two"}),
+            (["--data-classes", "no-train,on-prem-only"], {}, {"two"}),
+        )):
+            used = self.run_with(*flags, name=f"job-{number}", **policy)
+            self.assertEqual(used, expected, (flags, policy))
+
+    def test_names_that_stand_for_nothing_are_refused(self):
+        job = Job(self, self.pools)
+        write_prompts(job.input, 1)
+        process = job.run("--deny-pools", "for", expect=USAGE)
+        self.assertIn("deny_pools", process.err)
+        self.assertEqual(self.reached(), set())
+
+    def test_an_alias_stands_for_a_model(self):
+        job = Job(self, self.pools, models={"fast": lane()["model"]})
+        job.input.write_text(json.dumps({
+            "custom_id": "a", "method": "POST", "url": "/v1/chat/completions",
+            "body": {"model": "fast", "max_tokens": 10,
+                     "messages": [{"role": "user", "content": "hello"}]}}) + "\n")
+        job.run()
+        self.assertEqual(job.rows()[0]["spillway"]["model"], lane()["model"])
+
+    def test_the_audit_log_says_what_was_allowed_and_done(self):
+        log = self.folder / "audit.jsonl"
+        log.write_text("before\n")
+        self.run_with("--audit", log, data_classes=["no-train"])
+        lines = log.read_text().splitlines()
+        self.assertEqual(lines[0], "before", "only appended to")
+        events = [json.loads(line) for line in lines[1:]]
+        self.assertEqual([e["event"] for e in events], ["job_started", "job_ended"])
+        start, end = events
+        self.assertEqual(start["policy"]["data_classes"], ["no-train"])
+        lanes = {p["pool"]: p for p in start["models"][lane()["model"]]}
+        self.assertTrue(lanes["one"]["eligible"])
+        self.assertEqual(lanes["three"]["refused"], "data-class")
+        self.assertEqual((end["how"], end["answered"]), ("finished", 60))
+        self.assertEqual(sum(p["answered"] for p in end["lanes"]), 60)
+        self.assertEqual(
+            [(r["pool"], r["refused"], r["prompts"]) for r in end["refused_routes"]],
+            [("three", "data-class", 60)],
+        )
+        self.assertNotIn("messages", log.read_text())
 
 
 if __name__ == "__main__":

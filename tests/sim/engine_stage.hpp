@@ -137,13 +137,18 @@ inline std::vector<pool_config> pools_of(const std::vector<std::string>& names,
 /// An engine, its logs, and a reader that reads at once.
 class engine_stage : public shard_reader {
  public:
-  explicit engine_stage(std::int64_t concurrency = 100) : runner(1) {
+  explicit engine_stage(std::int64_t concurrency = 100)
+      : engine_stage(pools_of({"a"}, concurrency)) {}
+  explicit engine_stage(std::vector<pool_config> pools, authenticator_factory credentials = {})
+      : runner(1) {
     spdlog::set_level(spdlog::level::off);
-    e = *engine::make({.pools = pools_of({"a"}, concurrency),
+    const std::vector<std::int64_t> slots(pools.size(), 1'000);
+    e = *engine::make({.pools = std::move(pools),
                        .file_name = [](file_id) { return std::string("in"); },
                        .seed = 1,
-                       .endless = true},
-                      {1'000}, start);
+                       .endless = true,
+                       .authenticators = std::move(credentials)},
+                      slots, start);
     e->connect(net, *this, runner);
     put_job(0);
     put_job(1);

@@ -50,6 +50,49 @@ void fake_cloud::answer(open_call& call, const lane_book& book, const std::strin
       R"(,"completion_tokens":)" + std::to_string(output) + "}}";
 }
 
+std::int64_t fake_cloud::accepted_lately(const std::string& pool) const {
+  const auto it = accepted_.find(pool);
+  if (it == accepted_.end()) return 0;
+  const auto first = std::upper_bound(it->second.begin(), it->second.end(), now_ - start_ - 60s);
+  return it->second.end() - first;
+}
+
+/// True if the pool's trouble of the moment is the call's.
+bool fake_cloud::in_trouble(const lane_book& book, open_call& call, time_point& end) {
+  auto& response = call.result.response;
+  for (const auto& t : troubles_) {
+    if (t.pool != book.pool->name || now_ < start_ + t.from || now_ >= start_ + t.to) continue;
+    switch (t.what) {
+      case trouble::kind::errors:
+        response.status = 503;
+        response.body = R"({"error":{"message":"overloaded","type":"server_error"}})";
+        return true;
+      case trouble::kind::black_hole:
+        call.result.error = transport_error::timed_out;
+        end = now_ + book.config.timeout;
+        return true;
+      case trouble::kind::no_model:
+        response.status = 404;
+        response.body =
+            R"({"error":{"message":"The model does not exist","type":"invalid_request_error",)"
+            R"("code":"model_not_found"}})";
+        return true;
+      case trouble::kind::forbidden:
+        response.status = 403;
+        response.body = R"({"error":{"message":"no access","type":"invalid_request_error"}})";
+        return true;
+      case trouble::kind::tenth:
+        if (accepted_lately(book.pool->name) < *book.config.quota.rpm / 10) return false;
+        response.status = 429;
+        response.headers.emplace_back("retry-after", "2");
+        response.body =
+            R"({"error":{"message":"Rate limit","type":"requests","code":"rate_limit_exceeded"}})";
+        return true;
+    }
+  }
+  return false;
+}
+
 void fake_cloud::start(lane_id lane, outgoing_call&& sent) {
   auto& book = lanes_[lane.value()];
   ++book.open;
@@ -82,7 +125,13 @@ void fake_cloud::start(lane_id lane, outgoing_call&& sent) {
       complaint_ = "lane " + book.pool->name + " got " + std::to_string(book.arrivals.size()) +
                    " requests in 60 s";
   }
-  if (fate < (edge += faults_.refuse)) {
+  if (door_ && !door_(sent.request)) {
+    call.result.response.status = 401;
+    call.result.response.body =
+        R"({"error":{"message":"expired","type":"invalid_request_error","code":"invalid_api_key"}})";
+    ++turned_away_;
+  } else if (in_trouble(book, call, end)) {
+  } else if (fate < (edge += faults_.refuse)) {
     call.result.response.status = 429;
     call.result.response.headers.emplace_back("retry-after", "1");
     call.result.response.body =
@@ -99,6 +148,7 @@ void fake_cloud::start(lane_id lane, outgoing_call&& sent) {
     auto& bill = bills_[call.id];
     ++bill.accepted;
     call.accepted = true;
+    accepted_[book.pool->name].push_back(now_ - start_);
     if (fate < (edge += faults_.hang)) {
       ++bill.excused;
       call.result.error = transport_error::timed_out;

@@ -6,6 +6,7 @@
 #include "workers/transport/transport.hpp"
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -13,6 +14,19 @@ namespace spillway::sim {
 
 struct fault_shares {
   double error = 0, reset = 0, hang = 0, refuse = 0, connect = 0, reject = 0;
+};
+
+/// What is wrong with a pool for a time, counted from the start of a schedule.
+struct trouble {
+  enum class kind {
+    errors,      ///< 503 to everything
+    black_hole,  ///< takes requests and never answers
+    no_model,    ///< 404: the model is not there
+    forbidden,   ///< 403
+    tenth,       ///< a tenth of the requests a minute it grants otherwise, 429 to others
+  } what = kind::errors;
+  std::string pool;
+  duration from{}, to{};
 };
 
 /// What was really done for a prompt.
@@ -31,6 +45,16 @@ class fake_cloud final : public transport {
 
   void set_time(time_point now) { now_ = now; }
   void set_faults(fault_shares f) { faults_ = f; }
+  /// Whom it serves; others are answered 401.
+  void set_door(std::function<bool(const http_request&)> door) { door_ = std::move(door); }
+  void set_troubles(std::vector<trouble> all, time_point start) {
+    troubles_ = std::move(all);
+    start_ = start;
+  }
+  /// When calls were accepted, of each pool, from the start on.
+  [[nodiscard]] const std::map<std::string, std::vector<duration>>& accepted() const {
+    return accepted_;
+  }
   /// When the next call ends; `time_never` when none is open.
   [[nodiscard]] time_point next_end() const;
   /// Calls that have ended by now.
@@ -42,6 +66,7 @@ class fake_cloud final : public transport {
 
   [[nodiscard]] const std::map<std::string, bill>& bills() const { return bills_; }
   [[nodiscard]] nano_usd billed() const { return billed_; }
+  [[nodiscard]] std::size_t turned_away() const { return turned_away_; }
   [[nodiscard]] const std::set<std::string>& pools_used() const { return pools_used_; }
   [[nodiscard]] const std::string& complaint() const { return complaint_; }
   [[nodiscard]] std::size_t calls() const { return calls_; }
@@ -62,12 +87,19 @@ class fake_cloud final : public transport {
   };
   void start(lane_id, outgoing_call&&);
   void start_queued(lane_id);
+  [[nodiscard]] std::int64_t accepted_lately(const std::string& pool) const;
+  bool in_trouble(const lane_book&, open_call&, time_point& end);
   void answer(open_call&, const lane_book&, const std::string& body);
   [[nodiscard]] double draw();
 
   std::vector<lane_book> lanes_;
   random_engine random_;
   time_point now_{};
+  std::function<bool(const http_request&)> door_;
+  std::size_t turned_away_ = 0;
+  std::vector<trouble> troubles_;
+  time_point start_{};
+  std::map<std::string, std::vector<duration>> accepted_;
   fault_shares faults_;
   std::multimap<time_point, open_call> open_;
   std::vector<call_result> returned_;

@@ -105,6 +105,14 @@ schedule draw_schedule(std::uint64_t seed) {
   if (d.chance(0.7))
     s.faults = {d.share(0.1), d.share(0.1), d.share(0.05),
                 d.share(0.1), d.share(0.1), d.share(0.05)};
+  if (d.chance(0.3)) {
+    s.tokens.life = d.from(2'000, 20'000) * 1ms;
+    s.tokens.early = d.chance(0.5) ? 500ms : 0ms;
+    for (auto at = d.from(0, 10'000) * 1ms; at < 60s && d.chance(0.6); at += 20s)
+      s.tokens.down.emplace_back(at, at + d.from(100, 15'000) * 1ms);
+    for (auto at = d.from(500, 5'000) * 1ms; d.chance(0.7); at += d.from(500, 9'000) * 1ms)
+      s.tokens.revoked.push_back(at);
+  }
   return s;
 }
 

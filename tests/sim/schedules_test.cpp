@@ -20,10 +20,11 @@ std::string replay(std::uint64_t seed) {
 }
 
 void run_range(std::uint64_t first, std::uint64_t count) {
-  std::size_t adopted = 0, processes = 0;
+  std::size_t adopted = 0, processes = 0, turned_away = 0;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     const auto report = run_schedule(draw_schedule(seed), 1);
     adopted += report.adopted;
+    turned_away += report.turned_away;
     processes += static_cast<std::size_t>(report.processes);
     ASSERT_EQ(report.problem, "") << replay(seed);
   }
@@ -31,6 +32,7 @@ void run_range(std::uint64_t first, std::uint64_t count) {
   if (count < 100) return;
   EXPECT_GT(adopted, 0u) << "no kill hit between writing a row and recording it";
   EXPECT_GT(processes, count) << "hardly any kills";
+  EXPECT_GT(turned_away, 0u) << "no token ended under way";
 }
 
 class schedules : public testing::TestWithParam<int> {

@@ -42,8 +42,17 @@ class world {
         random_(s.seed * 7919 + 1),
         log_(s.lines, s.shard_lines),
         cloud_(s.config, s.slots, s.seed * 31 + 7),
+        office_(s.tokens),
         runner_(threads),
-        config_(s.config) {}
+        config_(s.config) {
+    cloud_.set_troubles(s.troubles, now_);
+    if (s.tokens.life == duration{}) return;
+    cloud_.set_door([this](const http_request& request) {
+      const auto at = request.headers.find("x-token: ");
+      return at != std::string::npos &&
+             office_.accepts(std::stoull(request.headers.substr(at + 9)));
+    });
+  }
 
   run_report run();
 
@@ -58,9 +67,11 @@ class world {
   random_engine random_;
   fake_log log_;
   fake_cloud cloud_;
+  token_office office_;
   parallel_runner runner_;
   run_config config_;
-  time_point now_ = time_point{} + std::chrono::hours(24 * 20'000);
+  const time_point start_ = time_point{} + std::chrono::hours(24 * 20'000);
+  time_point now_ = start_;
   stop_cause last_stop_ = stop_cause::none;
   bool money_short_ = false;
 };
@@ -72,11 +83,14 @@ ending world::live(time_point kill_at, time_point stop_at) {
     const auto line = where.shard().value() * schedule_.shard_lines + where.index();
     cloud_.excuse("p" + std::to_string(line));
   }
-  auto e = *engine::make({.pools = config_.pools,
-                          .file_name = [](file_id) { return std::string("in.jsonl"); },
-                          .seed = schedule_.seed + 1,
-                          .window_bytes = schedule_.window_bytes},
-                         schedule_.slots, now_);
+  engine_setup setup{.pools = config_.pools,
+                     .file_name = [](file_id) { return std::string("in.jsonl"); },
+                     .seed = schedule_.seed + 1,
+                     .window_bytes = schedule_.window_bytes};
+  if (schedule_.tokens.life > duration{})
+    setup.authenticators = [this](const pool_config&) { return office_.credentials(); };
+  office_.set_time(now_);
+  auto e = *engine::make(std::move(setup), schedule_.slots, now_);
   job_setup job;
   job.name = "job";
   job.policy = config_.job;
@@ -98,6 +112,7 @@ ending world::live(time_point kill_at, time_point stop_at) {
     if (next >= give_up) return ending::endless;
     now_ = std::max(now_ + duration(1), next);
     cloud_.set_time(now_);
+    office_.set_time(now_);
     if (now_ >= kill_at) {
       cloud_.crash();
       log_.crash(random_);
@@ -182,6 +197,7 @@ void world::check(run_report& report) {
         "\"p" + std::to_string(p.shard().value() * schedule_.shard_lines + p.index()) + "\"";
     if (f.kind != row_kind::invalid && f.row.find("\"custom_id\":" + id) == std::string::npos)
       complain("a row with another prompt's id");
+    if (f.row.find("invalid_api_key") != std::string::npos) complain("a prompt failed for a token");
     if (f.kind == row_kind::answered && f.row.find("\"content\":" + id) == std::string::npos)
       complain("a row with another prompt's answer");
   }
@@ -201,6 +217,9 @@ void world::check(run_report& report) {
   report.fingerprint = print ^ cloud_.calls();
   report.adopted = log_.adopted();
   report.calls = cloud_.calls();
+  report.turned_away = cloud_.turned_away();
+  report.accepted = cloud_.accepted();
+  report.took = now_ - start_;
 }
 
 }  // namespace

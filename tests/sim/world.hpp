@@ -4,6 +4,7 @@
 #include "orchestrator/engine/engine.hpp"
 #include "tests/sim/fake_cloud.hpp"
 #include "tests/sim/fake_log.hpp"
+#include "tests/sim/token_office.hpp"
 
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@ struct schedule {
   std::size_t valid = 0;     ///< sendable lines
   int kills = 0, stops = 0;  ///< processes that die, and that are asked to stop
   fault_shares faults;
+  token_plan tokens;
+  std::vector<trouble> troubles;
   std::size_t window_bytes = 1 << 20;
   std::optional<std::string> forbidden_pool;  ///< outside the residency
 };
@@ -31,6 +34,9 @@ struct run_report {
   std::uint64_t fingerprint;  ///< of all rows and calls: equal runs have equal ones
   int processes = 0;
   std::size_t adopted = 0, calls = 0;
+  std::size_t turned_away = 0;                              ///< calls with a token that had ended
+  std::map<std::string, std::vector<duration>> accepted{};  ///< when, of each pool
+  duration took{};
 };
 
 /// Runs the schedule to its end, over as many processes as it takes.

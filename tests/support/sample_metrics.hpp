@@ -24,6 +24,10 @@ inline service::lane_metrics sample_lane(const std::string& pool, lane_health he
   l.now.lane = "standard";
   l.now.model = "gpt-5.4-mini";
   l.now.health = health;
+  if (health != lane_health::up) {
+    l.now.since = time_point(std::chrono::seconds(1'789'999'000));
+    l.now.resumes_in = std::chrono::seconds(15);
+  }
   l.now.in_flight = 7;
   l.now.concurrency = 64;
   l.now.rpm_used = 0.985;

@@ -90,7 +90,6 @@ TEST(arguments, mistakes_exit_with_2_and_say_what_was_expected) {
       {{"--max-line-bytes", "1"}, "--max-line-bytes"},
       {{"--threads", "-1"}, "--threads"},
       {{"--log-level", "loud"}, "--log-level"},
-      {{"--dry-run"}, "--dry-run"},
   };
   for (const auto& c : cases) {
     std::vector<const char*> words{"run", "a", "-o", "o", "-c", "c"};
@@ -206,7 +205,7 @@ TEST(arguments, submit_with_every_flag) {
   EXPECT_EQ(p.tenant, "t");
   EXPECT_EQ(p.weight, 3);
   EXPECT_EQ(p.priority, -1);
-  EXPECT_THAT(p.lanes, ElementsAre("x", "y/z"));
+  EXPECT_THAT(p.routes.lanes, ElementsAre("x", "y/z"));
   EXPECT_EQ(p.deadline, time_point(3h));
   EXPECT_EQ(p.keep, duration(24h));
   EXPECT_EQ(p.budget, from_usd(2.5));

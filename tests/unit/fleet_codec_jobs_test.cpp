@@ -25,7 +25,7 @@ job_policy a_policy() {
   p.tenant = "t";
   p.weight = 3;
   p.priority = -2;
-  p.lanes = {"a", "b/c"};
+  p.routes.lanes = {"a", "b/c"};
   p.deadline = at(1'700'000'000'000);
   p.keep = std::chrono::hours(48);
   p.order = lane_order::latency;
@@ -42,7 +42,7 @@ void expect_same(const job_policy& a, const job_policy& b) {
   EXPECT_EQ(a.tenant, b.tenant);
   EXPECT_EQ(a.weight, b.weight);
   EXPECT_EQ(a.priority, b.priority);
-  EXPECT_EQ(a.lanes, b.lanes);
+  EXPECT_EQ(a.routes, b.routes);
   EXPECT_EQ(a.deadline, b.deadline);
   EXPECT_EQ(a.keep, b.keep);
   EXPECT_EQ(a.order, b.order);
@@ -98,6 +98,63 @@ TEST(fleet_codec, stored_manifests_are_read) {
   EXPECT_EQ(out.files, expected.files);
   EXPECT_EQ(out.created, expected.created);
   expect_same(out.policy, expected.policy);
+}
+
+job_policy a_route_policy() {
+  job_policy p;
+  p.weight = 3;
+  p.order = lane_order::weights;
+  p.routes.lanes = {"a", "b/c"};
+  p.routes.pools = {"a", "b"};
+  p.routes.deny_lanes = {"b/d"};
+  p.routes.deny_pools = {"z"};
+  p.routes.providers = {"bedrock"};
+  p.routes.regions = {"eu-west-1"};
+  p.routes.data_classes = {"no-train", "on-prem-only"};
+  p.routes.models = {{"fast", "gpt-5.4-mini"}};
+  p.routes.unmappable = unmappable_policy::drop;
+  p.routes.weights = {{"a", 7}, {"b/c", 1}};
+  return p;
+}
+
+/// Written by protoc.
+TEST(fleet_codec, stored_manifests_with_routes_are_read) {
+  const auto out = std::get<manifest_record>(decode_manifest(
+      unhex("080212056e696768741a02733122830110032207776569676874736a01616a03622f637a01617a"
+            "0162820103622f648a01017a920107626564726f636b9a010965752d776573742d31a201086e6f"
+            "2d747261696ea2010c6f6e2d7072656d2d6f6e6c79aa01140a0466617374120c6770742d352e34"
+            "2d6d696e69b2010464726f70ba01050a01611007ba01070a03622f631001300238055805")));
+  EXPECT_EQ(out.job, "night");
+  expect_same(out.policy, a_route_policy());
+}
+
+TEST(fleet_codec, members_that_do_not_know_a_restriction_refuse_its_job) {
+  const auto version = [](const job_policy& p) {
+    manifest_record m;
+    m.policy = p;
+    command_record c;
+    c.kind = command_kind::policy;
+    c.policy = p;
+    const auto manifest = encode(m), command = encode(c);
+    EXPECT_EQ(manifest[1], command[1]);
+    return manifest[1];  // field 1 comes first
+  };
+  EXPECT_EQ(version({}), 1);
+  EXPECT_EQ(version(a_policy()), 1) << "lanes and residency were known from the start";
+  EXPECT_EQ(version(a_route_policy()), 2);
+  for (const auto list :
+       {&route_policy::pools, &route_policy::deny_lanes, &route_policy::deny_pools,
+        &route_policy::providers, &route_policy::regions, &route_policy::data_classes}) {
+    job_policy p;
+    (p.routes.*list) = {"x"};
+    EXPECT_EQ(version(p), 2);
+    command_record c;
+    c.job = "j";
+    c.id = "1";
+    c.kind = command_kind::policy;
+    c.policy = p;
+    expect_same(*std::get<command_record>(decode_command(encode(c))).policy, p);
+  }
 }
 
 TEST(fleet_codec, stored_submissions_and_commands_are_read) {

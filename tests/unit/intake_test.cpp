@@ -22,9 +22,10 @@ std::string line(const std::string& id, const std::string& model = "m", std::siz
          R"(","x":")" + std::string(padding, 'p') + "\"}}\n";
 }
 
-std::variant<class_id, class_refusal> classes(std::string_view model, endpoint_kind) {
-  if (model == "m") return class_id(0);
-  if (model == "n") return class_id(1);
+class_verdict classes(std::string_view model, endpoint_kind, const prompt_view& view) {
+  EXPECT_EQ(view.body.at(view.model_offset), '"');
+  if (model == "m") return class_choice{class_id(0)};
+  if (model == "n") return class_choice{class_id(1), prompt_feature::tools};
   return class_refusal{"unknown_model", "no configured lane offers the model"};
 }
 class_lookup classes_of(job_number) { return classes; }

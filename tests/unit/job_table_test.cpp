@@ -187,7 +187,7 @@ TEST(job_table, garbage_is_told_and_changes_nothing) {
 TEST(job_table, a_job_with_an_unreadable_manifest_is_known_and_damaged) {
   log l;
   auto newer = encode(a_manifest("a"));
-  newer[1] = 2;
+  newer[1] = 3;
   const auto fault = l.add(record{"job/a", newer, false, {}});
   ASSERT_TRUE(fault);
   EXPECT_EQ(fault->code, "unknown_version");

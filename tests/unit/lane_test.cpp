@@ -318,15 +318,62 @@ TEST(lane, a_lane_down_is_probed_later_and_lifted_by_an_answer) {
 }
 
 TEST(lane, the_pause_of_a_lane_down_is_bounded) {
-  lane l(setup_of({}), start);
-  auto now = start;
-  for (int i = 0; i < 40; ++i) {
-    call(l, now, down(down_cause::missing_model));
-    const auto next = l.ready_at(now, one);
-    ASSERT_LE(next - now, 5min);
-    now = next;
+  for (const auto& [cause, most] :
+       {std::pair<down_cause, duration>{down_cause::billing, 5min},
+        std::pair<down_cause, duration>{down_cause::missing_model, 1min}}) {
+    lane l(setup_of({}), start);
+    auto now = start;
+    duration longest{};
+    for (int i = 0; i < 40; ++i) {
+      call(l, now, down(cause));
+      const auto next = l.ready_at(now, one);
+      longest = std::max(longest, next - now);
+      now = next;
+    }
+    EXPECT_EQ(longest, most);
+    EXPECT_EQ(l.ready_at(now - 1ns, one), now);
   }
-  EXPECT_EQ(l.ready_at(now - 1ns, one), now);
+}
+
+TEST(lane, without_a_credential_it_waits_and_is_not_down) {
+  lane l(setup_of({}), start);
+  l.hold_for_credentials("the token endpoint does not answer", start + 1s);
+  EXPECT_EQ(l.check(start + 1s, one), refusal::no_credentials);
+  EXPECT_FALSE(l.usable());
+  l.hold_for_credentials("still nothing", start + 5s);
+  const auto c = l.describe(start + 9s);
+  EXPECT_EQ(c.reason, "held: still nothing");
+  EXPECT_EQ(c.since, start + 1s);
+  EXPECT_EQ(c.down, down_cause::none);
+  EXPECT_EQ(c.health, breaker::state::closed);
+  l.hold_for_credentials({}, start + 10s);
+  EXPECT_EQ(l.check(start + 10s, one), refusal::none);
+  EXPECT_TRUE(l.usable());
+  EXPECT_EQ(l.describe(start + 10s).since, std::nullopt);
+}
+
+TEST(lane, a_call_refused_for_an_old_credential_says_nothing_about_it) {
+  lane l(setup_of({}), start);
+  for (int i = 0; i < 40; ++i) {
+    l.take(start, one);
+    outcome o;
+    o.status = 401;
+    o.stale_credentials = true;
+    (void)l.end_call(start, one, small, o, 10ms);
+  }
+  EXPECT_TRUE(l.usable());
+  EXPECT_EQ(l.totals().failed, 0);
+}
+
+TEST(lane, another_credential_ends_the_pause_of_a_lane_down_for_one) {
+  for (const auto cause : {down_cause::auth, down_cause::billing, down_cause::missing_model}) {
+    lane l(setup_of({}), start);
+    l.stop(start, cause, "refused");
+    EXPECT_EQ(l.describe(start + 1s).since, start);
+    l.retry_auth(start + 1s);
+    EXPECT_EQ(l.check(start + 1s, one), cause == down_cause::auth ? refusal::none : refusal::down);
+    EXPECT_FALSE(l.usable()) << "until it answers";
+  }
 }
 
 TEST(lane, failures_open_the_breaker) {
@@ -370,6 +417,20 @@ TEST(lane, settling_gives_back_the_tokens_that_were_not_used) {
   EXPECT_EQ(l.ready_at(now, {tokens(250), {}}), now + 875ms);
   (void)l.end_call(now, wide, {400, 0, 1, tokens{}}, answered(100, 150), 1ms);
   EXPECT_EQ(l.ready_at(now, {tokens(250), {}}), now + 125ms) << "250 of 1000 were used";
+}
+
+TEST(lane, settling_takes_more_where_the_provider_counts_output_dearer) {
+  auto setup = setup_of({.tpm = 60'000});
+  setup.settled_charge = [](const token_usage& used, tokens) {
+    return used.input - used.cached + used.output * 5;
+  };
+  lane l(setup, start);
+  const auto now = start + 1h;
+  const call_cost cost{tokens(1'000), {}};
+  l.take(now, cost);
+  EXPECT_EQ(l.ready_at(now, {tokens(250), {}}), now + 875ms);
+  (void)l.end_call(now, cost, {400, 0, 1, tokens{}}, answered(500, 300), 1ms);
+  EXPECT_EQ(l.ready_at(now, {tokens(250), {}}), now + 1875ms) << "2000 instead of 1000";
 }
 
 TEST(lane, calls_are_charged_by_usage_or_by_the_worst_case_in_doubt) {

@@ -112,6 +112,9 @@ TEST(metrics, states_are_sets_with_a_single_one) {
   }
   EXPECT_EQ(ones.size(), 2u);
   for (const auto& [which, n] : ones) EXPECT_EQ(n, 1) << which;
+  const std::string down = R"({pool="onprem-a100",lane="standard",model="gpt-5.4-mini"})";
+  EXPECT_EQ(of(page, "spillway_lane_down_since_seconds" + down), "1789999000");
+  EXPECT_EQ(of(page, "spillway_lane_resumes_in_seconds" + down), "15");
   EXPECT_EQ(of(page, R"(spillway_lane_health{pool="onprem-a100",lane="standard",)"
                      R"(model="gpt-5.4-mini",health="down-auth"})"),
             "1");

@@ -58,6 +58,38 @@ TEST(money, the_worst_case_is_made_of_bytes_images_and_output) {
       << "the dearest input price counts";
 }
 
+TEST(money, tokens_written_to_a_cache_have_their_own_prices) {
+  auto lane = priced(1'000'000, 4'000'000, 100'000);
+  auto wrote = usage(1'000, 400, 0);
+  wrote.cache_write = tokens(300);
+  wrote.cache_write_1h = tokens(100);
+  EXPECT_EQ(billed(wrote, *lane.price), nano_usd(600'000 + 40'000)) << "no price of its own";
+  lane.price->cache_write = pico_usd_per_token(1'250'000);
+  EXPECT_EQ(billed(wrote, *lane.price), nano_usd(300'000 + 40'000 + 375'000));
+  lane.price->cache_write_1h = pico_usd_per_token(2'000'000);
+  EXPECT_EQ(billed(wrote, *lane.price), nano_usd(300'000 + 40'000 + 250'000 + 200'000));
+  wrote.cache_write = tokens(5'000);
+  EXPECT_EQ(billed(wrote, *lane.price), nano_usd(40'000 + 500 * 1'250 + 100 * 2'000))
+      << "never more written than sent";
+  EXPECT_EQ(worst_case({1'000, 0, 1, tokens(1)}, lane), nano_usd(2'000'000 + 4'000))
+      << "all of it may be written for an hour";
+}
+
+TEST(money, a_long_request_costs_the_prices_of_its_length_as_a_whole) {
+  auto lane = priced(2'000'000, 10'000'000, 200'000);
+  lane.price->steps = {
+      {tokens(200), {pico_usd_per_token(4'000'000), pico_usd_per_token(15'000'000)}},
+      {tokens(500), {pico_usd_per_token(1'000'000), pico_usd_per_token(1'000'000)}}};
+  EXPECT_EQ(billed(usage(200, 0, 10), *lane.price), nano_usd(200 * 2'000 + 10 * 10'000));
+  EXPECT_EQ(billed(usage(201, 0, 10), *lane.price), nano_usd(201 * 4'000 + 10 * 15'000));
+  EXPECT_EQ(billed(usage(201, 200, 10), *lane.price), nano_usd(201 * 4'000 + 10 * 15'000))
+      << "cached input counts for the length, and has no price of its own up there";
+  EXPECT_EQ(billed(usage(501, 0, 10), *lane.price), nano_usd(501 * 1'000 + 10 * 1'000));
+  EXPECT_EQ(worst_case({200, 0, 1, tokens(10)}, lane), nano_usd(200 * 2'000 + 10 * 10'000));
+  EXPECT_EQ(worst_case({600, 0, 1, tokens(10)}, lane), nano_usd(600 * 4'000 + 10 * 15'000))
+      << "the dearest that may apply";
+}
+
 TEST(money, the_worst_case_covers_every_bill_within_the_limits) {
   std::mt19937_64 random(7);
   const auto up_to = [&](std::int64_t n) {
@@ -65,7 +97,17 @@ TEST(money, the_worst_case_covers_every_bill_within_the_limits) {
   };
   for (int i = 0; i < 20'000; ++i) {
     auto lane = priced(up_to(20'000'000), up_to(100'000'000));
-    if (random() % 2) lane.price->cached_input = pico_usd_per_token(up_to(30'000'000));
+    const auto maybe = [&](std::int64_t n) {
+      return random() % 2 ? std::optional(pico_usd_per_token(up_to(n))) : std::nullopt;
+    };
+    for (auto* price :
+         {&lane.price->cached_input, &lane.price->cache_write, &lane.price->cache_write_1h})
+      *price = maybe(30'000'000);
+    for (auto above = up_to(50'000); above < 200'000 && random() % 2; above += 1 + up_to(99'000))
+      lane.price->steps.push_back(
+          {tokens(above),
+           {pico_usd_per_token(up_to(40'000'000)), pico_usd_per_token(up_to(100'000'000)),
+            maybe(30'000'000), maybe(30'000'000), maybe(30'000'000)}});
     prompt_size size{up_to(100'000), up_to(3), 1 + up_to(4), {}};
     if (random() % 2)
       size.max_output = tokens(size.choices * (1 + up_to(10'000)));
@@ -74,8 +116,10 @@ TEST(money, the_worst_case_covers_every_bill_within_the_limits) {
     const tokens output_max =
         size.max_output == tokens{} ? *lane.max_output_tokens * size.choices : size.max_output;
     const auto input = up_to(size.body_bytes + size.images * image_tokens_max.count());
-    const auto bill = billed(usage(input, up_to(input), up_to(output_max.count())), *lane.price);
-    ASSERT_LE(bill, worst_case(size, lane));
+    auto used = usage(input, up_to(input), up_to(output_max.count()));
+    used.cache_write = tokens(up_to(input));
+    used.cache_write_1h = tokens(up_to(input));
+    ASSERT_LE(billed(used, *lane.price), worst_case(size, lane));
   }
 }
 

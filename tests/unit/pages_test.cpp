@@ -109,6 +109,7 @@ TEST_F(pages, status_shows_jobs_lanes_and_partitions) {
   EXPECT_EQ(status.at("jobs").at(0).at("job"), "bad \xef\xbf\xbd name");
   EXPECT_EQ(status.at("jobs").at(1).at("condition"), "paused");
   EXPECT_EQ(status.at("lanes").at(1).at("health"), "down-auth");
+  EXPECT_EQ(status.at("lanes").at(1).at("down_since"), "2026-09-21T13:56:40.000Z");
   EXPECT_EQ(status.at("lanes").at(0).at("cost_usd").to_number<double>(), 1.25);
   EXPECT_EQ(status.at("partitions").as_array().size(), 3u);
   EXPECT_FALSE(status.at("partitions").at(0).as_object().contains("lag_prompts"));

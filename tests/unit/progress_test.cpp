@@ -129,6 +129,8 @@ TEST(progress_json, reads_back_what_it_wrote) {
   totals.latency.add(250ms);
   totals.latency.add(3s);
   totals.day = 20'000;
+  totals.by_day.add({19'999, 98, nano_usd(1'234'567'000)});
+  totals.by_day.add({20'000, 1, nano_usd(891)});
   const auto line = status_text({4242, p.now, p});
   EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
   const auto back = parse_status(line);
@@ -147,6 +149,7 @@ TEST(progress_json, reads_back_what_it_wrote) {
   ASSERT_EQ(q.lanes.size(), 2u);
   EXPECT_EQ(q.lanes[0].tpm_used, 0.8);
   EXPECT_EQ(q.lanes[0].totals.calls, 99);
+  EXPECT_EQ(q.lanes[0].totals.by_day, totals.by_day);
   EXPECT_EQ(q.lanes[0].totals.input, totals.input);
   EXPECT_EQ(q.lanes[0].totals.settled, totals.settled);
   EXPECT_EQ(q.lanes[0].totals.latency.count, totals.latency.count);

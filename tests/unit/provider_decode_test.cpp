@@ -60,10 +60,11 @@ TEST(provider_decode, chat_answer) {
 TEST(provider_decode, responses_answer) {
   const outcome o = decode(
       responses,
-      R"({"id":"resp_1","object":"response","status":"completed","error":null,"incomplete_details":null,"output":[{"type":"message","content":[{"type":"output_text","text":"Hi"}]}],"usage":{"input_tokens":36,"input_tokens_details":{"cached_tokens":4},"output_tokens":87,"output_tokens_details":{"reasoning_tokens":64},"total_tokens":123}})");
+      R"({"id":"resp_1","object":"response","status":"completed","error":null,"incomplete_details":null,"output":[{"type":"message","content":[{"type":"output_text","text":"Hi"}]}],"usage":{"input_tokens":36,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":30},"output_tokens":87,"output_tokens_details":{"reasoning_tokens":64},"total_tokens":123}})");
   EXPECT_EQ(o.kind, outcome_kind::answered);
   EXPECT_EQ(o.usage.input, tokens(36));
   EXPECT_EQ(o.usage.cached, tokens(4));
+  EXPECT_EQ(o.usage.cache_write, tokens(30));
   EXPECT_EQ(o.usage.output, tokens(87));
 }
 
@@ -99,6 +100,10 @@ TEST(provider_decode, usage_with_gaps) {
       chat,
       R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":50}}})");
   EXPECT_EQ(o.usage.cached, tokens(9)) << "never more cached than sent";
+  o = decode(
+      chat,
+      R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":2,"cache_write_tokens":4}}})");
+  EXPECT_EQ(o.usage.cache_write, tokens(4));
 }
 
 TEST(provider_decode, filtered_refused_and_cut_answers_are_answers) {

@@ -60,9 +60,7 @@ class reading_partitions : public testing::Test {
     reader_.add(partition_id(id), std::make_unique<intake>(
                                       source,
                                       [](job_number) -> class_lookup {
-                                        return [](std::string_view, endpoint_kind) {
-                                          return class_id(0);
-                                        };
+                                        return [](auto&&...) { return class_choice{class_id(0)}; };
                                       },
                                       runner_, 1'000, std::span<const recovered_shard>{}));
   }

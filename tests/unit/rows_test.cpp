@@ -19,7 +19,9 @@ row_facts sample() {
   f.file = "in.jsonl";
   f.line = 12;
   f.custom_id_token = R"("id-\"1\"")";
-  f.origin = {"azure", "mini", "eastus", "gpt-5.4-mini"};
+  static const std::string places[] = {"eu", "u\"s"};
+  f.origin = {"azure", "mini", "eastus", "gpt-5.4-mini", "azure-openai", places};
+  f.dropped = {"seed", "logit_bias"};
   f.status = 200;
   f.request_id = "req-7";
   f.body = R"({"object":"chat.completion"})";
@@ -64,7 +66,7 @@ class parsed_row {
 const std::set<std::string> our_keys{
     "job",          "pool",         "lane",          "region",        "model",    "attempts",
     "maybe_billed", "input_tokens", "cached_tokens", "output_tokens", "cost_usd", "dropped",
-    "file",         "line",         "sent_at",       "done_at"};
+    "file",         "line",         "sent_at",       "done_at",       "provider", "residency"};
 
 TEST(make_row, an_answer_has_the_documented_fields) {
   parsed_row row(make_row(sample()));
@@ -89,11 +91,15 @@ TEST(make_row, an_answer_has_the_documented_fields) {
   EXPECT_EQ(row.number("/spillway/cached_tokens"), 40);
   EXPECT_EQ(row.number("/spillway/output_tokens"), 30);
   EXPECT_DOUBLE_EQ(row.at("/spillway/cost_usd").get_double().value(), 0.00045);
-  EXPECT_EQ(row.at("/spillway/dropped").get_array().value().size(), 0u);
+  EXPECT_EQ(row.at("/spillway/dropped").get_array().value().size(), 2u);
   EXPECT_EQ(row.text("/spillway/file"), "in.jsonl");
   EXPECT_EQ(row.number("/spillway/line"), 12);
   EXPECT_EQ(row.text("/spillway/sent_at"), "2026-09-21T14:13:20.250Z");
   EXPECT_EQ(row.text("/spillway/done_at"), "2026-09-21T14:13:21.000Z");
+  EXPECT_EQ(row.text("/spillway/provider"), "azure-openai");
+  EXPECT_EQ(row.text("/spillway/residency/1"), "u\"s");
+  EXPECT_EQ(row.text("/spillway/dropped/0"), "seed");
+  EXPECT_EQ(row.text("/spillway/dropped/1"), "logit_bias");
 }
 
 TEST(make_row, an_invalid_line_was_never_anywhere) {

@@ -174,13 +174,12 @@ INSTANTIATE_TEST_SUITE_P(causes, job_blocked,
 
 TEST(job_lanes, a_job_uses_only_lanes_it_is_allowed) {
   auto only = job_named("only");
-  only.lanes = {"b", "c/m"};
-  fleet f({lane_of("a"), places_of("b", 6), places_of("c", 8)},
-          {only});
+  only.policy.routes.lanes = {"b", "c/m"};
+  fleet f({lane_of("a"), places_of("b", 6), places_of("c", 8)}, {only});
   f.feed(0, "m", 100, 50);
   f.w.tick();
   EXPECT_EQ(f.w.sends_by_lane(), (std::map<std::uint32_t, int>{{1, 6}, {2, 8}}));
-  only.lanes = {"z"};
+  only.policy.routes.lanes = {"z"};
   f.w.sched.put_job(job_zero, only);
   EXPECT_EQ(f.w.sched.class_for(job_zero, "m", endpoint_kind::chat_completions), std::nullopt);
 }

@@ -97,7 +97,7 @@ TEST(restart_keys, name_what_differs_and_can_not_be_swapped) {
   next.kafka.fleet = "other";
   next.kafka.properties[0].secret->from = secret_ref::source::file;
   next.kafka.properties[1].name = "socket.timeout.ms";
-  next.member = {"b", "/t", "::1", 8080, {}};
+  next.member = {"b", "/t", "::1", 8080, {}, ""};
   EXPECT_THAT(restart_keys(config(), next),
               ElementsAre("kafka.brokers", "kafka.fleet", "kafka.properties.linger.ms",
                           "kafka.properties.sasl.password", "kafka.properties.socket.timeout.ms",

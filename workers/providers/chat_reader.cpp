@@ -282,6 +282,7 @@ void chat_walk::tool(element value) {
       if (!member.is_object()) notes_.wrong("tools[].function.parameters", "an object");
     } else if (key == "strict" && !member.get_bool().get(on)) {
       made.strict = on;
+      if (on) notes_.note(strict_tools, "tools[].function.strict");
     } else {
       unknown("tools[].function.", key, member);
     }

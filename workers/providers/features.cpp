@@ -129,8 +129,11 @@ void note_responses_tools(element tools, body_notes& notes) {
   if (tools.get_array().get(list)) return notes.wrong("tools", "a list");
   for (const element tool : list) {
     object fields;
+    bool strict = false;
     if (tool.get_object().get(fields) || text_at(fields, "type") != "function")
       notes.note(feature::unknown_content, "tools");
+    else if (!fields.at_key("strict").get_bool().get(strict) && strict)
+      notes.note(feature::strict_tools, "tools[].strict");
   }
 }
 

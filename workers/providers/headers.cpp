@@ -166,8 +166,9 @@ rate_readings read_rates(const http_response& response) {
 }
 
 std::string_view read_request_id(const http_response& response) {
-  const auto id = response.header("x-request-id");
-  return id.empty() ? response.header("apim-request-id") : id;
+  for (const auto name : {"x-request-id", "apim-request-id", "x-amzn-requestid", "request-id"})
+    if (const auto id = response.header(name); !id.empty()) return id;
+  return {};
 }
 
 }  // namespace spillway

@@ -30,7 +30,7 @@ struct rate_readings {
 /// takes a remaining of 0 with it: some gateways answer zeros for "not counted".
 [[nodiscard]] rate_readings read_rates(const http_response&);
 
-/// `x-request-id`, else `apim-request-id`.
+/// `x-request-id`, else `apim-request-id`, `x-amzn-requestid`, `request-id`.
 [[nodiscard]] std::string_view read_request_id(const http_response&);
 
 }  // namespace spillway

@@ -1,7 +1,8 @@
 // The three providers that speak the OpenAI wire form. They differ in their errors' rows and in how
 // their limiters count tokens.
-#include "workers/providers/adapter.hpp"
 #include "workers/providers/body_rewrite.hpp"
+#include "workers/providers/foreign_answer.hpp"
+#include "workers/providers/responses_form.hpp"
 
 #include <algorithm>
 
@@ -16,10 +17,15 @@ std::string_view service_tier_of(lane_tier tier) {
   return {};
 }
 
-class openai_provider : public adapter {
+/// A chat prompt for a lane that is asked by Responses.
+bool is_translated(std::string_view url, const lane_config& lane) {
+  return lane.surface == lane_surface::responses && url == url_of(endpoint_kind::chat_completions);
+}
+
+class openai_provider : public translating_adapter {
  public:
   explicit openai_provider(const pool_config& pool)
-      : adapter(pool), headers_(json_request_headers) {
+      : translating_adapter(pool), headers_(json_request_headers) {
     if (!pool.organization.empty())
       headers_ += "OpenAI-Organization: " + pool.organization + "\r\n";
     if (!pool.project_id.empty()) headers_ += "OpenAI-Project: " + pool.project_id + "\r\n";
@@ -28,21 +34,27 @@ class openai_provider : public adapter {
   [[nodiscard]] http_request encode(const prompt_view& prompt,
                                     const lane_config& lane) const override {
     http_request out;
-    out.target = target_of(path_of(prompt.url), lane);
+    const bool translate = is_translated(prompt.url, lane);
+    out.target = target_of(translate ? "/responses" : path_of(prompt.url), lane);
     out.headers = headers_;
-    out.body = body_with_model(prompt, lane.as);
+    out.body = translate ? write_responses(value_or_empty(read_chat(prompt.body)), lane.as,
+                                           prompt_feature::service_tier)
+                         : body_with_model(prompt, lane.as);
     if (!sells_tiers()) return out;
     if (const auto tier = service_tier_of(lane.tier); !tier.empty()) {
       const member_change set[] = {{member_change::kind::set, "service_tier", tier}};
       out.body = rewrite_body(out.body, set);
-    } else if (prompt.body.find(R"("service_tier")") != std::string_view::npos) {
+    } else if (!translate && prompt.body.find(R"("service_tier")") != std::string_view::npos) {
       const member_change none[] = {{member_change::kind::remove, "service_tier"}};
       out.body = rewrite_body(out.body, none);
     }
     return out;
   }
   [[nodiscard]] bool serves(endpoint_kind, const lane_config&) const override { return true; }
-  [[nodiscard]] prompt_features unmappable(endpoint_kind, const lane_config&) const override {
+  [[nodiscard]] prompt_features unmappable(endpoint_kind endpoint,
+                                           const lane_config& lane) const override {
+    if (is_translated(url_of(endpoint), lane))
+      return responses_form_unmappable | prompt_feature::service_tier;
     return sells_tiers() ? prompt_features(prompt_feature::service_tier) : prompt_features{};
   }
   /// OpenAI charges whichever is larger, at arrival.
@@ -51,9 +63,12 @@ class openai_provider : public adapter {
   }
 
  protected:
-  void decode_answer(std::string_view url, const call_result& call, const lane_config&,
+  void decode_answer(std::string_view url, const call_result& call, const lane_config& lane,
                      outcome& out) const override {
-    take_openai_answer(url, call.response.body, call, out);
+    if (is_translated(url, lane))
+      take_foreign(read_responses(call.response.body), call, lane, out);
+    else
+      take_openai_answer(url, call.response.body, call, out);
   }
   [[nodiscard]] virtual std::string target_of(std::string_view path, const lane_config&) const {
     return prefix() + std::string(path);

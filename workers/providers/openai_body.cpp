@@ -34,8 +34,12 @@ token_usage read_usage(const object& root) {
   }
   out.output = tokens(*output);
   object details;
-  if (!usage.at_key(details_key).get_object().get(details))
-    out.cached = tokens(std::min(*input, count_at(details, "cached_tokens").value_or(0)));
+  if (!usage.at_key(details_key).get_object().get(details)) {
+    const auto cached = std::min(*input, count_at(details, "cached_tokens").value_or(0));
+    const auto written = count_at(details, "cache_write_tokens").value_or(0);
+    out.cached = tokens(cached);
+    out.cache_write = tokens(std::min(*input - cached, written));
+  }
   return out;
 }
 

@@ -1,0 +1,154 @@
+// Vertex as a whole: paths, tiers, what its surfaces serve, embeddings, partners.
+#include "tests/unit/provider_verdict.hpp"
+#include "tests/unit/translation_harness.hpp"
+
+#include <gtest/gtest.h>
+
+namespace spillway {
+namespace {
+
+const auto vertex = make_provider(cloud_pool(provider_kind::vertex));
+constexpr std::string_view place = "/v1/projects/p-1/locations/us-central1";
+constexpr std::string_view chat = R"({"model":"m","messages":[{"role":"user","content":"w"}]})";
+
+std::string target(std::string as, lane_surface surface, std::string_view body = chat,
+                   std::string_view url = "/v1/chat/completions") {
+  const auto out = vertex->encode(view_of(body, url), cloud_lane(std::move(as), surface)).target;
+  EXPECT_TRUE(out.starts_with(place) || out.starts_with("/v1/projects/q")) << out;
+  return out.starts_with(place) ? out.substr(place.size()) : out;
+}
+
+TEST(vertex_paths, models) {
+  constexpr auto own = lane_surface::generate_content;
+  EXPECT_EQ(target("gemini-3.8-flash", own),
+            "/publishers/google/models/gemini-3.8-flash:generateContent");
+  EXPECT_EQ(target("google/gemini-3.8-flash", own),
+            "/publishers/google/models/gemini-3.8-flash:generateContent");
+  EXPECT_EQ(target("publishers/google/models/gemini-x", own),
+            "/publishers/google/models/gemini-x:generateContent");
+  EXPECT_EQ(target("endpoints/123", own), "/endpoints/123:generateContent");
+  EXPECT_EQ(target("projects/q/locations/eu/endpoints/5", own),
+            "/v1/projects/q/locations/eu/endpoints/5:generateContent");
+  EXPECT_EQ(target("odd name\r\n?", own),
+            "/publishers/google/models/odd%20name%0D%0A%3F:generateContent");
+}
+
+TEST(vertex_paths, surfaces) {
+  EXPECT_EQ(target("gpt-oss", lane_surface::openai), "/endpoints/openapi/chat/completions");
+  EXPECT_EQ(target("gpt-6-sol", lane_surface::responses), "/publishers/openai/v1/responses");
+  EXPECT_EQ(target("text-embedding-005", lane_surface::predict, R"({"model":"m","input":"x"})",
+                   "/v1/embeddings"),
+            "/publishers/google/models/text-embedding-005:predict");
+}
+
+TEST(vertex_paths, a_prefix_comes_first) {
+  auto pool = cloud_pool(provider_kind::vertex);
+  pool.endpoint = "http://localhost:8080/stub";
+  pool.location = "";
+  const auto out = make_provider(pool)->encode(
+      view_of(chat), cloud_lane("gemini-x", lane_surface::generate_content));
+  EXPECT_EQ(out.target, "/stub/v1/projects/p-1/locations/global/publishers/google/models/"
+                        "gemini-x:generateContent");
+}
+
+TEST(vertex_tiers, are_headers) {
+  const auto headers = [](lane_tier tier) {
+    auto lane = cloud_lane("gemini-x", lane_surface::generate_content);
+    lane.tier = tier;
+    return vertex->encode(view_of(chat), lane).headers;
+  };
+  const std::string name = "X-Vertex-AI-LLM-Shared-Request-Type: ";
+  EXPECT_NE(headers(lane_tier::flex).find(name + "flex\r\n"), std::string::npos);
+  EXPECT_NE(headers(lane_tier::priority).find(name + "priority\r\n"), std::string::npos);
+  EXPECT_EQ(headers(lane_tier::standard).find("X-Vertex"), std::string::npos);
+}
+
+TEST(vertex_openai, the_model_names_its_publisher) {
+  const auto model = [](std::string as) {
+    return json(vertex->encode(view_of(chat), cloud_lane(as, lane_surface::openai)).body)
+        .at("model");
+  };
+  EXPECT_EQ(model("gemini-3.8-flash"), "google/gemini-3.8-flash");
+  EXPECT_EQ(model("openai/gpt-oss-120b-maas"), "openai/gpt-oss-120b-maas");
+}
+
+TEST(vertex_serves, by_surface) {
+  const auto serves = [](lane_surface surface) {
+    std::string out;
+    for (const auto kind :
+         {endpoint_kind::chat_completions, endpoint_kind::responses, endpoint_kind::embeddings})
+      out += vertex->serves(kind, cloud_lane("m", surface)) ? 'y' : 'n';
+    return out;
+  };
+  EXPECT_EQ(serves(lane_surface::generate_content), "ynn");
+  EXPECT_EQ(serves(lane_surface::openai), "ynn");
+  EXPECT_EQ(serves(lane_surface::responses), "yyn");
+  EXPECT_EQ(serves(lane_surface::predict), "nny");
+}
+
+TEST(vertex_partner, responses_prompts_pass_as_they_are) {
+  constexpr std::string_view body = R"({"model":"m","input":"w"})";
+  const auto lane = cloud_lane("gpt-6-sol", lane_surface::responses);
+  EXPECT_EQ(json(vertex->encode(view_of(body, "/v1/responses"), lane).body),
+            json(R"({"model":"gpt-6-sol","input":"w"})"));
+  const std::string answer =
+      R"({"id":"r","object":"response","status":"completed","output":[],"usage":{"input_tokens":1,)"
+      R"("output_tokens":2}})";
+  const auto o = vertex->decode("/v1/responses", reply(200, answer), lane);
+  EXPECT_EQ(verdict(o), "A");
+  EXPECT_EQ(o.body, answer);
+}
+
+TEST(vertex_partner, chat_prompts_are_translated_both_ways) {
+  const auto lane = cloud_lane("gpt-6-sol", lane_surface::responses);
+  EXPECT_EQ(json(vertex->encode(view_of(chat), lane).body), json(R"({"model":"gpt-6-sol",
+    "input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"w"}]}],
+    "store":false})"));
+  const auto o = vertex->decode("/v1/chat/completions", reply(200, R"({"id":"resp_1",
+    "object":"response","status":"completed","model":"gpt-6-sol-1","output":[{"type":"message",
+    "content":[{"type":"output_text","text":"yes"}]}]})"), lane);
+  EXPECT_EQ(verdict(o), "A");
+  EXPECT_EQ(json(o.body).at("object"), "chat.completion");
+  EXPECT_EQ(json(o.body).at("choices").at(0).at("message").at("content"), "yes");
+}
+
+TEST(vertex_predict, texts_become_instances) {
+  const auto lane = cloud_lane("text-embedding-005", lane_surface::predict);
+  const auto body = [&](std::string_view rest) {
+    const std::string prompt = R"({"model":"m",)" + std::string(rest) + "}";
+    return json(vertex->encode(view_of(prompt, "/v1/embeddings"), lane).body);
+  };
+  EXPECT_EQ(body(R"("input":"a\"b")"),
+            json(R"({"instances":[{"content":"a\"b"}],"parameters":{"autoTruncate":false}})"));
+  EXPECT_EQ(body(R"("input":["a","b"],"dimensions":256)"),
+            json(R"({"instances":[{"content":"a"},{"content":"b"}],
+              "parameters":{"outputDimensionality":256,"autoTruncate":false}})"));
+  const auto lacks = [](std::string as) {
+    return vertex->unmappable(endpoint_kind::embeddings,
+                              cloud_lane(std::move(as), lane_surface::predict));
+  };
+  EXPECT_FALSE(lacks("text-embedding-005").has(prompt_feature::embedding_many));
+  EXPECT_TRUE(lacks("gemini-embedding-001").has(prompt_feature::embedding_many));
+  EXPECT_TRUE(lacks("text-embedding-005").has(prompt_feature::embedding_tokens));
+  EXPECT_FALSE(lacks("text-embedding-005").has(prompt_feature::dimensions));
+}
+
+TEST(vertex_predict, predictions_become_embeddings) {
+  const auto lane = cloud_lane("text-embedding-005", lane_surface::predict);
+  const auto o = vertex->decode("/v1/embeddings", reply(200, R"({"predictions":[
+    {"embeddings":{"values":[0.25,-1e-3],"statistics":{"token_count":4.0,"truncated":false}}},
+    {"embeddings":{"values":[1,2],"statistics":{"token_count":3}}}]})"), lane);
+  ASSERT_EQ(verdict(o), "A");
+  EXPECT_EQ(json(o.body), json(R"({"object":"list","model":"text-embedding-005","data":[
+    {"object":"embedding","index":0,"embedding":[0.25,-0.001]},
+    {"object":"embedding","index":1,"embedding":[1,2]}],
+    "usage":{"prompt_tokens":7,"total_tokens":7}})"));
+  EXPECT_EQ(o.usage.input, tokens(7));
+  EXPECT_EQ(o.usage.output, tokens(0));
+  for (const char* none : {"", "{}", R"({"predictions":[]})", R"({"predictions":[{}]})",
+                           R"({"predictions":[{"embeddings":{"values":"x"}}]})"})
+    EXPECT_EQ(verdict(vertex->decode("/v1/embeddings", reply(200, none), lane)), "Rhcd") << none;
+}
+
+}  // namespace
+}  // namespace spillway

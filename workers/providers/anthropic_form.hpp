@@ -1,0 +1,39 @@
+// Chat prompts in the form of Anthropic's Messages, and its answers as chat completions.
+// Source: anthropic (types, lib/_parse/_transform.py), LiteLLM's table of models.
+#pragma once
+
+#include "schemas/config.hpp"
+#include "schemas/features.hpp"
+#include "workers/providers/chat.hpp"
+#include "workers/providers/foreign_answer.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace spillway {
+
+/// What `model` takes, as far as its name tells; an unknown name is taken for the newest.
+struct claude_traits {
+  bool sampling = false;       ///< temperature and top_p
+  bool forced_tools = false;   ///< tool_choice "any" or one tool
+  bool formats = false;        ///< output_config.format
+  bool adaptive = false;       ///< thinks as it sees fit, steered by an effort
+  bool budgets = false;        ///< thinks up to a number of tokens
+  bool highest_effort = false;  ///< "xhigh"
+};
+[[nodiscard]] claude_traits claude_traits_of(std::string_view model);
+
+/// What the form, or the model, has no place for.
+[[nodiscard]] prompt_features messages_unmappable(std::string_view model);
+
+/// The request body. What is unmappable is left out.
+[[nodiscard]] std::string write_messages(const chat_request&, const lane_config&);
+
+/// Reads the body of a 2xx response.
+[[nodiscard]] foreign_answer read_messages(std::string_view body);
+
+/// A JSON schema with only what the service can enforce; the rest goes into descriptions, as
+/// Anthropic's own client does it. The text must be valid JSON.
+[[nodiscard]] std::string enforceable_schema(std::string_view schema_json);
+
+}  // namespace spillway

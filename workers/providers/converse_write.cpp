@@ -1,0 +1,357 @@
+#include "workers/providers/bedrock_models.hpp"
+#include "workers/providers/converse.hpp"
+#include "workers/providers/json_reader.hpp"
+#include "workers/providers/json_writer.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <vector>
+
+namespace spillway {
+
+namespace {
+
+using simdjson::dom::array;
+using simdjson::dom::element;
+using simdjson::dom::object;
+
+constexpr std::size_t id_bytes_max = 64;
+
+/// An id as Converse takes it. The same id always becomes the same, so that calls and results pair.
+std::string tool_use_id(std::string_view id) {
+  const auto fits = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == ':' ||
+           c == '-';
+  };
+  if (!id.empty() && id.size() <= id_bytes_max && std::all_of(id.begin(), id.end(), fits))
+    return std::string(id);
+  return answer_id("call_", "", id);
+}
+
+std::string_view image_format(std::string_view media_type) {
+  return media_type.substr(std::min(media_type.find('/') + 1, media_type.size()));
+}
+
+class converse_writer {
+ public:
+  converse_writer(const chat_request& request, const lane_config& lane)
+      : request_(request),
+        lane_(lane),
+        model_(bedrock_model_of(lane)),
+        refused_(converse_unmappable(lane)) {}
+
+  std::string write();
+
+ private:
+  [[nodiscard]] bool may(prompt_feature f) const { return !refused_.has(f); }
+  void text_block(std::string_view text) { json_.open('{').text("text", text).close('}'); }
+  void system();
+  void messages();
+  std::size_t turn(std::size_t first);
+  std::size_t blocks(const chat_message&);
+  std::size_t parts(const chat_message&, bool keep_empty);
+  void tool_use(const chat_tool_call&);
+  void tool_result(const chat_message&);
+  void inference();
+  void tools();
+  void tool_spec(const chat_tool&);
+  void extra_fields();
+  void output_format();
+  void tier();
+  [[nodiscard]] bool has_tool_history() const;
+
+  const chat_request& request_;
+  const lane_config& lane_;
+  const bedrock_model& model_;
+  prompt_features refused_;
+  std::string out_;
+  json_writer json_{out_};
+};
+
+std::string converse_writer::write() {
+  json_.open('{');
+  messages();
+  system();
+  inference();
+  tools();
+  extra_fields();
+  output_format();
+  tier();
+  json_.close('}');
+  return std::move(out_);
+}
+
+void converse_writer::system() {
+  bool any = false;
+  for (const auto& message : request_.messages) {
+    if (message.role != chat_role::system) continue;
+    for (const auto& part : message.parts) {
+      if (part.text.empty()) continue;
+      if (!any) json_.key("system").open('[');
+      any = true;
+      text_block(part.text);
+    }
+  }
+  if (any) json_.close(']');
+}
+
+void converse_writer::messages() {
+  json_.key("messages").open('[');
+  for (std::size_t i = 0; i < request_.messages.size();)
+    i = request_.messages[i].role == chat_role::system ? i + 1 : turn(i);
+  json_.close(']');
+}
+
+/// Neighbours of one side are one message: Converse wants the sides to alternate. Returns the index
+/// behind them.
+std::size_t converse_writer::turn(std::size_t first) {
+  const auto of_model = [&](std::size_t i) {
+    return request_.messages[i].role == chat_role::assistant;
+  };
+  const bool model = of_model(first);
+  json_.open('{').text("role", model ? "assistant" : "user").key("content").open('[');
+  std::size_t written = 0, i = first;
+  for (; i < request_.messages.size(); ++i) {
+    if (request_.messages[i].role == chat_role::system) continue;
+    if (of_model(i) != model) break;
+    written += blocks(request_.messages[i]);
+  }
+  // Empty texts are refused beside others; alone, the refusal is what the prompt asked for.
+  if (written == 0) text_block("");
+  json_.close(']').close('}');
+  return i;
+}
+
+std::size_t converse_writer::blocks(const chat_message& message) {
+  if (message.role == chat_role::tool) {
+    tool_result(message);
+    return 1;
+  }
+  const std::size_t written = parts(message, false);
+  for (const auto& call : message.tool_calls) tool_use(call);
+  return written + message.tool_calls.size();
+}
+
+std::size_t converse_writer::parts(const chat_message& message, bool keep_empty) {
+  std::size_t written = 0;
+  for (const auto& part : message.parts) {
+    if (part.what == chat_part::kind::image_data) {
+      json_.open('{').key("image").open('{');
+      json_.text("format", image_format(part.media_type));
+      json_.key("source").open('{').text("bytes", part.data).close('}');
+      json_.close('}').close('}');
+    } else if (part.what == chat_part::kind::text || part.what == chat_part::kind::refusal) {
+      if (part.text.empty() && !keep_empty) continue;
+      text_block(part.text);
+    } else {
+      continue;
+    }
+    ++written;
+  }
+  return written;
+}
+
+void converse_writer::tool_use(const chat_tool_call& call) {
+  json_.open('{').key("toolUse").open('{');
+  json_.text("toolUseId", tool_use_id(call.id)).text("name", call.name);
+  json_.key("input").object_of(call.arguments, "arguments");
+  json_.close('}').close('}');
+}
+
+void converse_writer::tool_result(const chat_message& message) {
+  json_.open('{').key("toolResult").open('{');
+  json_.text("toolUseId", tool_use_id(message.tool_call_id)).key("content").open('[');
+  if (parts(message, true) == 0) text_block("");
+  json_.close(']').close('}').close('}');
+}
+
+void converse_writer::inference() {
+  auto limit = request_.max_tokens;
+  // Unset, the quota reserves the model's whole maximum.
+  if (!limit && lane_.max_output_tokens) limit = lane_.max_output_tokens->count();
+  const bool warm = request_.temperature && may(prompt_feature::temperature);
+  const bool nucleus = request_.top_p && may(prompt_feature::top_p);
+  const bool stops = !request_.stop.empty() && may(prompt_feature::stop);
+  if (!limit && !warm && !nucleus && !stops) return;
+  json_.key("inferenceConfig").open('{');
+  if (limit) json_.value("maxTokens", std::max<std::int64_t>(*limit, model_.max_tokens_least));
+  if (warm) json_.value("temperature", std::min(*request_.temperature, 1.0));
+  if (nucleus) json_.value("topP", *request_.top_p);
+  if (stops) {
+    json_.key("stopSequences").open('[');
+    for (const auto& text : request_.stop) json_.text(text);
+    json_.close(']');
+  }
+  json_.close('}');
+}
+
+bool converse_writer::has_tool_history() const {
+  return std::any_of(request_.messages.begin(), request_.messages.end(), [](const auto& m) {
+    return m.role == chat_role::tool || !m.tool_calls.empty();
+  });
+}
+
+void converse_writer::tools() {
+  if (!may(prompt_feature::tools)) return;
+  const bool history = has_tool_history();
+  const bool off = request_.tool_choice == chat_tool_choice::none;
+  if ((request_.tools.empty() || off) && !history) return;
+  json_.key("toolConfig").open('{').key("tools").open('[');
+  for (const auto& tool : request_.tools) tool_spec(tool);
+  if (request_.tools.empty()) {  // calls in the history are refused without their tools
+    std::vector<std::string_view> seen;
+    for (const auto& message : request_.messages)
+      for (const auto& call : message.tool_calls) {
+        if (std::find(seen.begin(), seen.end(), call.name) != seen.end()) continue;
+        seen.push_back(call.name);
+        tool_spec({call.name, {}, {}, {}});
+      }
+  }
+  json_.close(']');
+  if (may(prompt_feature::tool_choice)) {
+    if (request_.tool_choice == chat_tool_choice::automatic)
+      json_.raw("toolChoice", R"({"auto":{}})");
+    else if (request_.tool_choice == chat_tool_choice::required)
+      json_.raw("toolChoice", R"({"any":{}})");
+    else if (request_.tool_choice == chat_tool_choice::named)
+      json_.key("toolChoice")
+          .open('{')
+          .key("tool")
+          .open('{')
+          .text("name", request_.tool_name)
+          .close('}')
+          .close('}');
+  }
+  json_.close('}');
+}
+
+void converse_writer::tool_spec(const chat_tool& tool) {
+  json_.open('{').key("toolSpec").open('{').text("name", tool.name);
+  if (!tool.description.empty()) json_.text("description", tool.description);
+  json_.key("inputSchema").open('{');
+  json_.raw("json", tool.parameters_json.empty() ? R"({"type":"object","properties":{}})"
+                                                 : tool.parameters_json);
+  json_.close('}');
+  if (tool.strict == true && may(prompt_feature::strict_tools)) json_.value("strict", true);
+  json_.close('}').close('}');
+}
+
+void converse_writer::extra_fields() {
+  const std::string_view effort = request_.reasoning_effort;
+  if (effort.empty() || !may(prompt_feature::reasoning_effort)) return;
+  const auto fields = [&]() -> json_writer& {
+    return json_.key("additionalModelRequestFields").open('{');
+  };
+  switch (model_.effort) {
+    case effort_form::none: return;
+    case effort_form::plain: fields().text("reasoning_effort", effort).close('}'); return;
+    case effort_form::reasoning:
+      fields().key("reasoning").open('{').text("effort", effort).close('}').close('}');
+      return;
+    case effort_form::nova: {
+      if (effort == "none") return;  // as without the field
+      const bool named = effort == "low" || effort == "medium" || effort == "high";
+      fields().key("reasoningConfig").open('{').text("type", "enabled");
+      json_.text("maxReasoningEffort", named ? effort : effort == "minimal" ? "low" : "high");
+      json_.close('}').close('}');
+      return;
+    }
+    case effort_form::adaptive:
+      if (effort == "none") return;
+      fields().raw("thinking", R"({"type":"adaptive"})").key("output_config").open('{');
+      json_.text("effort", effort == "minimal" ? "low" : effort).close('}').close('}');
+      json_.raw("additionalModelResponseFieldPaths", R"(["/usage/output_tokens_details"])");
+      return;
+  }
+}
+
+void converse_writer::output_format() {
+  if (request_.format != chat_format::json_schema || !may(prompt_feature::json_schema)) return;
+  json_.key("outputConfig").open('{').key("textFormat").open('{').text("type", "json_schema");
+  json_.key("structure").open('{').key("jsonSchema").open('{');
+  json_.text("schema", closed_schema(request_.schema_json));
+  if (!request_.schema_name.empty()) json_.text("name", request_.schema_name);
+  if (!request_.schema_description.empty()) json_.text("description", request_.schema_description);
+  json_.close('}').close('}').close('}').close('}');
+}
+
+void converse_writer::tier() {
+  if (lane_.tier == lane_tier::flex)
+    json_.raw("serviceTier", R"({"type":"flex"})");
+  else if (lane_.tier == lane_tier::priority)
+    json_.raw("serviceTier", R"({"type":"priority"})");
+}
+
+void append_closed(element value, std::string& out);
+
+void append_member(std::string_view key, element value, std::string& out) {
+  json_writer json(out);
+  array list;
+  object map;
+  json.key(key);
+  if ((key == "properties" || key == "$defs" || key == "definitions") &&
+      !value.get_object().get(map)) {
+    json.open('{');
+    for (const auto [name, inner] : map) {
+      json.key(name);
+      append_closed(inner, out);
+    }
+    json.close('}');
+  } else if ((key == "anyOf" || key == "allOf" || key == "oneOf") && !value.get_array().get(list)) {
+    json.open('[');
+    for (const element inner : list) {
+      if (out.back() != '[') out += ',';
+      append_closed(inner, out);
+    }
+    json.close(']');
+  } else if (key == "items") {
+    append_closed(value, out);
+  } else {
+    json.raw(json_of(value));
+  }
+}
+
+void append_closed(element value, std::string& out) {
+  object fields;
+  if (value.get_object().get(fields)) {
+    out += json_of(value);
+    return;
+  }
+  out += '{';
+  bool is_object = false, told = false;
+  for (const auto [key, member] : fields) {
+    std::string_view type;
+    is_object = is_object || key == "properties" ||
+                (key == "type" && !member.get_string().get(type) && type == "object");
+    told = told || key == "additionalProperties";
+    append_member(key, member, out);
+  }
+  if (is_object && !told) json_writer(out).value("additionalProperties", false);
+  out += '}';
+}
+
+}  // namespace
+
+prompt_features converse_unmappable(const lane_config& lane) {
+  using enum prompt_feature;
+  const bedrock_model& model = bedrock_model_of(lane);
+  auto refused = parallel_tool_calls | image_url | audio | file_input | json_object | seed |
+                 choices | temperature_above_1 | penalties | logprobs | logit_bias | service_tier |
+                 unknown_parameter | unknown_content | model.refuses;
+  if (model.effort == effort_form::none) refused |= reasoning_effort;
+  return refused;
+}
+
+std::string write_converse(const chat_request& request, const lane_config& lane) {
+  return converse_writer(request, lane).write();
+}
+
+std::string closed_schema(std::string_view schema_json) {
+  const parsed_json json = parse_json(schema_json);
+  std::string out;
+  if (!json.ok || !json.root.is_object()) return "{}";
+  append_closed(json.root, out);
+  return out;
+}
+
+}  // namespace spillway
