@@ -36,7 +36,7 @@ void check_outcome(const outcome& out) {
   must(out.body.empty() || is_json_line(out.body), "a body is one line of JSON");
   must(is_text_line(out.error_message) && out.error_message.size() <= 600, "a message is a line");
   must(is_text_line(out.error_code), "a code is a line");
-  must(is_text_line(out.request_id), "a request id is a line");
+  must(simdjson::validate_utf8(out.request_id), "a request id is text");
   const auto nothing = tokens(0);
   must(out.usage.input >= nothing && out.usage.cached >= nothing && out.usage.output >= nothing,
        "nothing used is below zero");

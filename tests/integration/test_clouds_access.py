@@ -122,21 +122,28 @@ class Changing(Case):
                 ids = write_prompts(job.input, 400)
                 process = job.start("--json")
                 sim.wait_for(lambda s: s["answered"] >= 50, "50 answers")
-                key_file.write_text("the-second-key\n")
+                renewed = self.folder / "key.new"
+                renewed.write_text("the-second-key\n")
+                renewed.rename(key_file)
                 sim.control(pool=name, api_keys=[{"key": "the-second-key"}])
                 self.finish(process, job, ids, sim)
 
     def test_a_token_endpoint_that_is_down_does_not_matter_while_a_token_is_good(self):
-        sim = self.simulate(self.slow("vertex"), identity=identity(token_lifetime="30s"))
-        job = Job(self, [cloud("vertex", sim, [lane(quota={"concurrency": 4},
-                                                    **{"as": NAMES["vertex"]})])])
-        ids = write_prompts(job.input, 400)
+        sim = self.simulate(self.slow("vertex"), identity=identity(token_lifetime="12s"))
+        config = cloud("vertex", sim, [lane(quota={"concurrency": 2}, **{"as": NAMES["vertex"]})])
+        job = Job(self, [config])
+        ids = write_prompts(job.input, 500)
         process = job.start("--json")
         sim.wait_for(lambda s: s["answered"] >= 20, "20 answers")
         sim.control(service="google", faults=[{"kind": "down", "to": "60s"}])
-        before = sim.stats()["identity"]["google"]["issued"]
+        issued = sim.stats()["identity"]["google"]["issued"]
+        sim.wait_for(lambda s: s["identity"]["google"]["failed"] > 0, "a try to refresh it early")
+        before = sim.stats()["answered"]
+        sim.wait_for(lambda s: s["answered"] >= before + 20, "answers with the token there is", 5)
+        self.assertEqual(sim.stats()["identity"]["google"]["issued"], issued)
+        sim.control(service="google", faults=[])
         self.finish(process, job, ids, sim)
-        self.assertEqual(sim.stats()["identity"]["google"]["issued"], before)
+        self.assertEqual(sim.stats()["refused_auth"], 0)
 
     def test_a_token_endpoint_comes_back(self):
         sim = self.simulate(
