@@ -149,8 +149,9 @@ std::vector<route_problem> route_problems(const route_policy& routes,
 
 void check_policy(yaml_map& root, const route_policy& routes,
                   const std::vector<pool_config>& pools) {
-  if (auto job = root.map("job"))
-    for (auto& [key, message] : route_problems(routes, pools)) job->problem(key, message);
+  if (root.kind("job") == yaml_kind::map)
+    for (auto& [key, message] : route_problems(routes, pools))
+      root.map("job")->problem(key, message);
   check_embeddings(root, pools);
 }
 
