@@ -134,9 +134,8 @@ bool check_body(const body_fields& f, parsed_line& out) {
   if (f.model.times == 0 || f.model.value.get_string().get(model) != simdjson::SUCCESS ||
       model.empty())
     return fail(out, "missing_model", "body.model is missing or not a non-empty string");
-  for (const auto* field :
-       {&f.model, &f.stream, &f.max_tokens, &f.max_completion_tokens, &f.max_output_tokens, &f.n,
-        &f.best_of})
+  for (const auto* field : {&f.model, &f.stream, &f.max_tokens, &f.max_completion_tokens,
+                            &f.max_output_tokens, &f.n, &f.best_of})
     if (field->times > 1)
       return fail(out, "invalid_json",
                   "model, stream, n or an output limit is given more than once");

@@ -72,7 +72,7 @@ struct commit_group {
   std::vector<finished_prompt> finished;
   std::vector<attempt_record> attempts;  ///< intents, and sends that ended without a result
   std::vector<job_totals> totals;        ///< those this group changed, as of it
-  bool firm = false;  ///< durable only once its rows, and all before them, are
+  bool firm = false;                     ///< durable only once its rows, and all before them, are
 
   [[nodiscard]] bool empty() const {
     return shards.empty() && finished.empty() && attempts.empty() && totals.empty();

@@ -24,7 +24,8 @@ struct bearer_auth {
 /// Microsoft Entra: client credentials, or the machine's managed identity.
 struct entra_auth {
   bool managed_identity = false;
-  std::string tenant, client_id;  ///< with a managed identity, `client_id` names a user-assigned one
+  std::string tenant,
+      client_id;  ///< with a managed identity, `client_id` names a user-assigned one
   std::optional<secret_ref> client_secret;
   std::string scope;      ///< empty: the documented default
   std::string token_url;  ///< empty: derived from the tenant, or the metadata address

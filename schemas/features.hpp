@@ -82,10 +82,9 @@ constexpr prompt_features operator|(prompt_feature a, prompt_feature b) {
 /// answer is made, not what is asked.
 inline constexpr prompt_features droppable_features =
     prompt_feature::parallel_tool_calls | prompt_feature::strict_tools | prompt_feature::seed |
-    prompt_feature::stop |
-    prompt_feature::temperature | prompt_feature::temperature_above_1 | prompt_feature::top_p |
-    prompt_feature::penalties | prompt_feature::logprobs | prompt_feature::logit_bias |
-    prompt_feature::reasoning_effort | prompt_feature::service_tier |
+    prompt_feature::stop | prompt_feature::temperature | prompt_feature::temperature_above_1 |
+    prompt_feature::top_p | prompt_feature::penalties | prompt_feature::logprobs |
+    prompt_feature::logit_bias | prompt_feature::reasoning_effort | prompt_feature::service_tier |
     prompt_feature::unknown_parameter;
 
 /// "tools", "image_url", …, in the order of the enumeration.

@@ -33,7 +33,7 @@ struct partition_work {
   commit_group group;    ///< of the step under way
   bool changed = false;  ///< the group, or totals, are to be committed
   commit_seq next_commit{1}, durable{0};
-  std::size_t suspects_ended = 0;  ///< in the group under way
+  std::size_t suspects_ended = 0;                           ///< in the group under way
   std::deque<std::pair<commit_seq, std::size_t>> suspects;  ///< … and in those appended
   std::deque<waiting_send> waiting_sends;
 

@@ -1,6 +1,6 @@
 // Configuration files: read whole or refused with every problem named, never anything else.
-#include "connectors/kafka/settings.hpp"
 #include "orchestrator/cli/config.hpp"
+#include "connectors/kafka/settings.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 namespace spillway::kafka {

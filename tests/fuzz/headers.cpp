@@ -1,6 +1,6 @@
 // Response headers, one "name: value" a line, on an error of any provider.
-#include "tests/fuzz/fuzz.hpp"
 #include "workers/providers/headers.hpp"
+#include "tests/fuzz/fuzz.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace spillway;

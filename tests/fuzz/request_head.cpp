@@ -1,6 +1,6 @@
 // Heads of HTTP requests as the simulator reads them: whole, and in growing pieces.
-#include "tests/fuzz/fuzz.hpp"
 #include "workers/simulator/request_head.hpp"
+#include "tests/fuzz/fuzz.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace spillway;

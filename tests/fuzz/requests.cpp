@@ -23,9 +23,9 @@ void encode_everywhere(const prompt& p) {
     fuzz::must(request.target.starts_with('/') &&
                    request.target.find_first_of(" \r\n") == std::string::npos,
                "a target is a path");
-    fuzz::must(request.headers.ends_with("\r\n") &&
-                   request.headers.find("\r\n\r\n") == std::string::npos,
-               "headers are whole lines");
+    fuzz::must(
+        request.headers.ends_with("\r\n") && request.headers.find("\r\n\r\n") == std::string::npos,
+        "headers are whole lines");
   }
 }
 

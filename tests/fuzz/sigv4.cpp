@@ -1,6 +1,6 @@
 // What is signed: the path and query, header lines and the body of a request, from three lines.
-#include "tests/fuzz/fuzz.hpp"
 #include "workers/auth/sigv4.hpp"
+#include "tests/fuzz/fuzz.hpp"
 
 #include <algorithm>
 

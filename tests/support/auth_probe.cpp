@@ -1,5 +1,5 @@
-// Our credentials, for tests in other languages: commands on standard input, one JSON object a line,
-// and an answer of one line for each. See tests/integration/test_auth.py.
+// Our credentials, for tests in other languages: commands on standard input, one JSON object a
+// line, and an answer of one line for each. See tests/integration/test_auth.py.
 #include "orchestrator/cli/config.hpp"
 #include "workers/auth/authenticator.hpp"
 #include "workers/auth/google_jwt.hpp"
@@ -42,8 +42,8 @@ json::object sign(const json::object& o) {
   const aws_keys keys{text(o, "access_key_id"), text(o, "secret_access_key"),
                       text(o, "session_token")};
   const auto host = text(o, "host"), service = text(o, "service");
-  const sigv4_signer signer(
-      keys, {host, text(o, "region"), service.empty() ? std::string(signing_name_of(host)) : service});
+  const sigv4_signer signer(keys, {host, text(o, "region"),
+                                   service.empty() ? std::string(signing_name_of(host)) : service});
   signer.sign(request, time_point(std::chrono::seconds(number(o, "time"))));
   return {{"headers", request.headers}};
 }
@@ -59,8 +59,7 @@ json::object assertion(const json::object& o) {
 /// The AWS credential chain of this process' environment.
 json::object chain(const json::object& o) {
   auto& world = system_world();
-  const auto source =
-      make_aws_chain_source({text(o, "profile"), ""}, text(o, "region"), "", world);
+  const auto source = make_aws_chain_source({text(o, "profile"), ""}, text(o, "region"), "", world);
   if (!source) return failed(source.error());
   const auto got = (*source)->get(world, {});
   if (!got) return failed(got.error());

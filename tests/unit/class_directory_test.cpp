@@ -32,7 +32,8 @@ class directory {
   }
   class_verdict verdict(const std::string& parameters, const std::string& model = "m",
                         endpoint_kind kind = endpoint_kind::chat_completions) {
-    const auto body = R"({"model":")" + model + R"(","messages":[{"role":"user","content":"x"}])" + parameters + "}";
+    const auto body = R"({"model":")" + model + R"(","messages":[{"role":"user","content":"x"}])" +
+                      parameters + "}";
     return directory_.of(job_number(0))(model, kind, {url_of(kind), body, 9, model.size() + 2});
   }
   std::string code(const std::string& parameters, const std::string& model = "m",

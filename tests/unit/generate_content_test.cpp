@@ -1,7 +1,7 @@
 // Chat prompts as generateContent requests, and its answers as chat completions.
+#include "workers/providers/generate_content.hpp"
 #include "tests/unit/provider_verdict.hpp"
 #include "tests/unit/translation_harness.hpp"
-#include "workers/providers/generate_content.hpp"
 
 #include <gtest/gtest.h>
 
@@ -42,7 +42,8 @@ TEST(generate_content, turns_the_service_would_refuse_get_a_blank) {
   EXPECT_EQ(request(R"("messages":[{"role":"system","content":"s"}])").at("contents"), blank);
   EXPECT_EQ(request(R"("messages":[{"role":"user","content":""}])").at("contents"), blank);
   EXPECT_EQ(request(R"("messages":[{"role":"user","content":[{"type":"image_url",
-      "image_url":{"url":"data:image/png;base64,QQ=="}}]}])").at("contents"),
+      "image_url":{"url":"data:image/png;base64,QQ=="}}]}])")
+                .at("contents"),
             json(R"([{"role":"user","parts":[{"inlineData":{"mimeType":"image/png","data":"QQ=="}},
       {"text":" "}]}])"));
 }

@@ -73,8 +73,8 @@ TEST(provider_error_rules, every_row_can_be_reached) {
   // A row is dead when a report made to its own measure is taken by an earlier one.
   for (const auto& rule : error_rules()) {
     bool reached = false;
-    for (const error_source source : {from_openai, from_azure, from_compatible, from_bedrock,
-                                      from_vertex, from_anthropic}) {
+    for (const error_source source :
+         {from_openai, from_azure, from_compatible, from_bedrock, from_vertex, from_anthropic}) {
       for (int status = std::max(rule.status_min, 100); status <= std::min(rule.status_max, 999);
            ++status) {
         error_report report;

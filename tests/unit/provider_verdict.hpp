@@ -9,8 +9,8 @@
 namespace spillway {
 
 /// The verdict in letters: A answered, R retry, S spill, D rejected, L lane down; then q quota
-/// signal, h unhealthy, c counts as attempt, d in doubt, v halve rate, s stale credentials; then the
-/// cause of a stopped lane.
+/// signal, h unhealthy, c counts as attempt, d in doubt, v halve rate, s stale credentials; then
+/// the cause of a stopped lane.
 inline std::string verdict(const outcome& o) {
   std::string out;
   switch (o.kind) {

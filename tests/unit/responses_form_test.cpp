@@ -1,7 +1,7 @@
 // Chat prompts as Responses requests, and Responses as chat completions.
+#include "workers/providers/responses_form.hpp"
 #include "tests/unit/provider_verdict.hpp"
 #include "tests/unit/translation_harness.hpp"
-#include "workers/providers/responses_form.hpp"
 
 #include <gtest/gtest.h>
 
@@ -73,7 +73,8 @@ TEST(responses_form, settings) {
     "top_logprobs":3,"user":"u","store":false,
     "text":{"format":{"type":"json_schema","name":"n","schema":{"a":1},"strict":false}}})"));
   EXPECT_EQ(request(R"("messages":[{"role":"user","content":"w"}],
-    "response_format":{"type":"json_object"})").at("text"),
+    "response_format":{"type":"json_object"})")
+                .at("text"),
             json(R"({"format":{"type":"json_object"}})"));
 }
 
@@ -157,7 +158,8 @@ TEST(responses_form_answer, failures_inside) {
 TEST(responses_form_answer, logprobs_keep_their_form) {
   const auto token = R"({"token":"a","bytes":[97],"logprob":-0.5,"top_logprobs":[]})";
   EXPECT_EQ(choice(answer(R"({"status":"completed","output":[{"type":"message","content":[
-    {"type":"output_text","text":"a","logprobs":[)" + std::string(token) + "]}]}]}"))
+    {"type":"output_text","text":"a","logprobs":[)" +
+                          std::string(token) + "]}]}]}"))
                 .at("logprobs"),
             json(R"({"refusal":null,"content":[)" + std::string(token) + "]}"));
 }

@@ -47,8 +47,9 @@ TEST(vertex_paths, a_prefix_comes_first) {
   pool.location = "";
   const auto out = make_provider(pool)->encode(
       view_of(chat), cloud_lane("gemini-x", lane_surface::generate_content));
-  EXPECT_EQ(out.target, "/stub/v1/projects/p-1/locations/global/publishers/google/models/"
-                        "gemini-x:generateContent");
+  EXPECT_EQ(out.target,
+            "/stub/v1/projects/p-1/locations/global/publishers/google/models/"
+            "gemini-x:generateContent");
 }
 
 TEST(vertex_tiers, are_headers) {
@@ -106,7 +107,8 @@ TEST(vertex_partner, chat_prompts_are_translated_both_ways) {
     "store":false})"));
   const auto o = vertex->decode("/v1/chat/completions", reply(200, R"({"id":"resp_1",
     "object":"response","status":"completed","model":"gpt-6-sol-1","output":[{"type":"message",
-    "content":[{"type":"output_text","text":"yes"}]}]})"), lane);
+    "content":[{"type":"output_text","text":"yes"}]}]})"),
+                                lane);
   EXPECT_EQ(verdict(o), "A");
   EXPECT_EQ(json(o.body).at("object"), "chat.completion");
   EXPECT_EQ(json(o.body).at("choices").at(0).at("message").at("content"), "yes");
@@ -137,7 +139,8 @@ TEST(vertex_predict, predictions_become_embeddings) {
   const auto lane = cloud_lane("text-embedding-005", lane_surface::predict);
   const auto o = vertex->decode("/v1/embeddings", reply(200, R"({"predictions":[
     {"embeddings":{"values":[0.25,-1e-3],"statistics":{"token_count":4.0,"truncated":false}}},
-    {"embeddings":{"values":[1,2],"statistics":{"token_count":3}}}]})"), lane);
+    {"embeddings":{"values":[1,2],"statistics":{"token_count":3}}}]})"),
+                                lane);
   ASSERT_EQ(verdict(o), "A");
   EXPECT_EQ(json(o.body), json(R"({"object":"list","model":"text-embedding-005","data":[
     {"object":"embedding","index":0,"embedding":[0.25,-0.001]},

@@ -14,11 +14,11 @@ namespace spillway {
 
 /// What `model` takes, as far as its name tells; an unknown name is taken for the newest.
 struct claude_traits {
-  bool sampling = false;       ///< temperature and top_p
-  bool forced_tools = false;   ///< tool_choice "any" or one tool
-  bool formats = false;        ///< output_config.format
-  bool adaptive = false;       ///< thinks as it sees fit, steered by an effort
-  bool budgets = false;        ///< thinks up to a number of tokens
+  bool sampling = false;        ///< temperature and top_p
+  bool forced_tools = false;    ///< tool_choice "any" or one tool
+  bool formats = false;         ///< output_config.format
+  bool adaptive = false;        ///< thinks as it sees fit, steered by an effort
+  bool budgets = false;         ///< thinks up to a number of tokens
   bool highest_effort = false;  ///< "xhigh"
 };
 [[nodiscard]] claude_traits claude_traits_of(std::string_view model);

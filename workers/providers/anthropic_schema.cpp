@@ -22,9 +22,8 @@ bool is_one_of(std::string_view word, const std::array<std::string_view, Size>& 
 constexpr std::array<std::string_view, 6> plain_keys = {"title", "enum",     "const",
                                                         "$ref",  "required", "type"};
 constexpr std::array<std::string_view, 3> maps_of_schemas = {"properties", "$defs", "definitions"};
-constexpr std::array<std::string_view, 10> formats = {"date-time", "time", "date", "duration",
-                                                      "email",     "uri",  "ipv4", "ipv6",
-                                                      "hostname",  "uuid"};
+constexpr std::array<std::string_view, 10> formats = {
+    "date-time", "time", "date", "duration", "email", "uri", "ipv4", "ipv6", "hostname", "uuid"};
 
 void write_schema(element schema, json_writer& out);
 

@@ -13,9 +13,9 @@ namespace spillway {
 
 /// What `model` takes, as far as its name tells.
 struct gemini_traits {
-  bool thinking_levels = false;  ///< Gemini 3 and newer: levels; call ids and signatures required
-  bool thinking_budgets = false;  ///< Gemini 2.5: a number of tokens
-  bool minimal_level = false;    ///< knows a level below "low"
+  bool thinking_levels = false;    ///< Gemini 3 and newer: levels; call ids and signatures required
+  bool thinking_budgets = false;   ///< Gemini 2.5: a number of tokens
+  bool minimal_level = false;      ///< knows a level below "low"
   bool can_stop_thinking = false;  ///< a budget of 0 is allowed
   std::int64_t budget_min = 0;
   bool penalties = false;

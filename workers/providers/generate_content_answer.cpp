@@ -14,10 +14,10 @@ namespace {
 using simdjson::dom::object;
 
 constexpr std::array<std::string_view, 12> filtered = {
-    "SAFETY",       "RECITATION",   "LANGUAGE",
-    "BLOCKLIST",    "SPII",         "PROHIBITED_CONTENT",
-    "IMAGE_SAFETY", "MODEL_ARMOR",  "IMAGE_PROHIBITED_CONTENT",
-    "ESCALATION",   "JAILBREAK",    "IMAGE_RECITATION"};
+    "SAFETY",       "RECITATION",  "LANGUAGE",
+    "BLOCKLIST",    "SPII",        "PROHIBITED_CONTENT",
+    "IMAGE_SAFETY", "MODEL_ARMOR", "IMAGE_PROHIBITED_CONTENT",
+    "ESCALATION",   "JAILBREAK",   "IMAGE_RECITATION"};
 
 /// The model slipped: the next attempt may not.
 constexpr std::array<std::string_view, 6> slipped = {
@@ -139,8 +139,8 @@ bool read_block(const object& root, chat_answer& answer) {
   if (reason.empty()) return false;
   const auto message = text_at(*feedback, "blockReasonMessage");
   chat_choice choice;
-  choice.refusal = message.empty() ? "the prompt was blocked: " + std::string(reason)
-                                   : std::string(message);
+  choice.refusal =
+      message.empty() ? "the prompt was blocked: " + std::string(reason) : std::string(message);
   choice.finish_reason = "content_filter";
   answer.choices.push_back(std::move(choice));
   return true;

@@ -10,7 +10,8 @@
 namespace spillway {
 
 struct google_error {
-  error_body body;  ///< `code` is the status ("RESOURCE_EXHAUSTED"), `inner_code` ErrorInfo's reason
+  error_body
+      body;  ///< `code` is the status ("RESOURCE_EXHAUSTED"), `inner_code` ErrorInfo's reason
   std::optional<duration> retry_delay;
 };
 

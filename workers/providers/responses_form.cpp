@@ -43,7 +43,7 @@ void write_message(const chat_message& message, json_writer& out) {
   const bool said = std::any_of(message.parts.begin(), message.parts.end(),
                                 [](const chat_part& p) { return !is_text(p) || !p.text.empty(); });
   if (assistant && !said) return;  // it only called tools
-  const std::string_view role = assistant                              ? "assistant"
+  const std::string_view role = assistant                           ? "assistant"
                                 : message.role == chat_role::system ? "system"
                                                                     : "user";
   out.open('{').text("type", "message").text("role", role).key("content").open('[');

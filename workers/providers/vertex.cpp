@@ -117,8 +117,7 @@ bool vertex_provider::serves(endpoint_kind endpoint, const lane_config& lane) co
   }
 }
 
-prompt_features vertex_provider::unmappable(endpoint_kind endpoint,
-                                            const lane_config& lane) const {
+prompt_features vertex_provider::unmappable(endpoint_kind endpoint, const lane_config& lane) const {
   switch (lane.surface) {
     case lane_surface::generate_content: return generate_content_unmappable(lane.as);
     case lane_surface::predict: return predict_unmappable(lane.as);
