@@ -64,7 +64,8 @@ json::array names(prompt_features features) {
 json::object encoded(const json::object& in, const provider& adapter, const lane_config& lane) {
   const auto body = text_of(in, "body");
   const auto url = text_of(in, "url", "/v1/chat/completions");
-  const auto line = R"({"custom_id":"a","method":"POST","url":")" + url + R"(","body":)" + body + "}";
+  const auto line =
+      R"({"custom_id":"a","method":"POST","url":")" + url + R"(","body":)" + body + "}";
   line_parser parser;
   auto parsed = parser.parse(std::string_view(line + std::string(128, ' ')).substr(0, line.size()));
   if (!parsed.code.empty()) return {{"invalid", parsed.code + ": " + parsed.message}};
