@@ -208,6 +208,15 @@ TEST(anthropic_answer, text_calls_and_usage) {
       "completion_tokens_details":{"reasoning_tokens":12}}})"));
 }
 
+TEST(anthropic_answer, what_is_written_to_the_cache_is_told_apart) {
+  const auto o = answer(R"({"content":[],"usage":{"input_tokens":1,
+    "output_tokens":9223372036854775807,"cache_creation_input_tokens":5,"cache_read_input_tokens":2}})");
+  EXPECT_EQ(o.usage.input, tokens(8));
+  EXPECT_EQ(o.usage.cached, tokens(2));
+  EXPECT_EQ(o.usage.cache_write, tokens(5));
+  EXPECT_EQ(o.usage.output, tokens(1'000'000'000'000));
+}
+
 TEST(anthropic_answer, stop_reasons) {
   const auto reason = [](std::string_view stop) {
     return json(answer(R"({"content":[{"type":"text","text":"x"}],"stop_reason":")" +
