@@ -84,6 +84,8 @@ std::vector<std::string> usual_residency(const pool_config& pool) {
   std::string_view place;
   if (pool.provider == provider_kind::bedrock) place = geography_of_region(pool.region);
   if (pool.provider == provider_kind::vertex) place = geography_of_region(pool.location);
+  if (pool.provider == provider_kind::openai)
+    if (const auto url = parse_endpoint(pool.endpoint)) place = openai_geography(url->host);
   if (place.empty()) return {};
   return {std::string(place)};
 }

@@ -376,6 +376,12 @@ TEST(config, an_address_declares_where_prompts_are_worked_on) {
   EXPECT_THAT(residency(google + "europe-west4", "as: gemini-x"), ElementsAre("eu"));
   EXPECT_THAT(residency(google + "europe-west2", "as: gemini-x"), ElementsAre());
   EXPECT_THAT(residency(google + "us", "as: gemini-x, residency: [ca]"), ElementsAre("ca"));
+  const std::string openai = "provider: openai, auth: { api_key: env:K }";
+  EXPECT_THAT(residency(openai, "as: x"), ElementsAre());
+  EXPECT_THAT(residency(openai + ", endpoint: 'https://eu.api.openai.com/v1'", "as: x"),
+              ElementsAre("eu"));
+  EXPECT_THAT(residency(openai + ", endpoint: 'https://eu.api.openai.com.x.org/v1'", "as: x"),
+              ElementsAre());
 }
 
 TEST(config, tiers_are_lanes_where_they_are_sold) {

@@ -3,6 +3,8 @@
 
 #include "workers/provider.hpp"
 
+#include <gtest/gtest.h>
+
 #include <string>
 #include <string_view>
 
@@ -48,6 +50,29 @@ inline outcome decode_reply(provider_kind kind, int status, std::string body,
   if (!should_retry.empty())
     call.response.headers.emplace_back("x-should-retry", std::string(should_retry));
   return make_provider(pool)->decode(url, call, {});
+}
+
+/// A recorded body, and what must come of it.
+struct error_case {
+  const char* name;
+  provider_kind kind;
+  int status;
+  const char* body;
+  const char* verdict;
+  const char* code;
+  const char* message_part;
+};
+
+inline void PrintTo(const error_case& c, std::ostream* os) { *os << c.name; }
+
+inline void check(const error_case& c) {
+  const outcome o = decode_reply(c.kind, c.status, c.body);
+  EXPECT_EQ(verdict(o), c.verdict) << c.name;
+  EXPECT_EQ(o.error_code, c.code) << c.name;
+  EXPECT_NE(o.error_message.find(c.message_part), std::string::npos)
+      << c.name << ": " << o.error_message;
+  EXPECT_EQ(o.status, c.status);
+  EXPECT_FALSE(o.usage.known);
 }
 
 }  // namespace spillway

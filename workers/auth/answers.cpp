@@ -1,6 +1,7 @@
 #include "workers/auth/answers.hpp"
 
 #include "workers/auth/secrets.hpp"
+#include "workers/http.hpp"
 
 #include <boost/json.hpp>
 
@@ -183,29 +184,11 @@ result<credential> aws_keys_of_sts(const token_response& answer, std::string_vie
                       between(credentials, "Expiration"), from, now, wall);
 }
 
-std::string form_encoded(std::string_view text) {
-  constexpr char digits[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '_' || c == '.' || c == '~';
-    if (plain) {
-      out += c;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    out += '%';
-    out += digits[byte >> 4];
-    out += digits[byte & 15];
-  }
-  return out;
-}
-
 std::string form_of(std::initializer_list<std::pair<std::string_view, std::string_view>> pairs) {
   std::string out;
   for (const auto& [name, value] : pairs) {
     if (!out.empty()) out += '&';
-    out.append(name).append("=").append(form_encoded(value));
+    out.append(name).append("=").append(percent_encoded(value));
   }
   return out;
 }

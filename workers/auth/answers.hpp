@@ -22,8 +22,6 @@ namespace spillway {
 [[nodiscard]] result<credential> aws_keys_of_sts(const token_response&, std::string_view from,
                                                  time_point now, time_point wall);
 
-/// Percent-encodes all but unreserved characters.
-[[nodiscard]] std::string form_encoded(std::string_view text);
 /// "a=b&c=d", encoded.
 [[nodiscard]] std::string form_of(
     std::initializer_list<std::pair<std::string_view, std::string_view>>);

@@ -2,6 +2,7 @@
 
 #include "workers/auth/answers.hpp"
 #include "workers/auth/secrets.hpp"
+#include "workers/http.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -202,7 +203,7 @@ result<credential> instance_keys(const aws_place& place, auth_world& world,
   const auto name = role->body.substr(0, role->body.find_first_of("\r\n"));
   if (role->status != 200 || name.empty() || !fits_header(name))
     return failed("the instance has no role (status " + std::to_string(role->status) + ")");
-  next.url += form_encoded(name);
+  next.url += percent_encoded(name);
   const auto answer = ask(next);
   if (!answer) return failed(answer.error().message);
   return aws_keys_of_json(*answer, "instance metadata", world.now(), world.wall());

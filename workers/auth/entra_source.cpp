@@ -2,6 +2,7 @@
 #include "workers/auth/answers.hpp"
 #include "workers/auth/secrets.hpp"
 #include "workers/auth/sources.hpp"
+#include "workers/http.hpp"
 
 namespace spillway {
 namespace {
@@ -94,7 +95,8 @@ source_result make_entra_source(const entra_auth& auth, std::string ca_file,
   if (!key) return key.error();
   auto settled = auth;
   if (settled.token_url.empty())
-    settled.token_url = std::string(authority) + form_encoded(auth.tenant) + "/oauth2/v2.0/token";
+    settled.token_url =
+        std::string(authority) + percent_encoded(auth.tenant) + "/oauth2/v2.0/token";
   if (!is_safe_url(settled.token_url))
     return failure{failure_kind::usage,
                    "entra.token_url: a client secret is not sent over plain HTTP"};

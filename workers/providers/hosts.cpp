@@ -9,6 +9,8 @@ namespace {
 constexpr std::array<std::string_view, 7> geographies = {"us", "eu", "apac",  "jp",
                                                          "au", "ca", "us-gov"};
 
+constexpr std::array<std::string_view, 6> openai_hosts = {"us", "eu", "ae", "au", "in", "jp"};
+
 }  // namespace
 
 std::string bedrock_endpoint(std::string_view region) {
@@ -40,6 +42,14 @@ std::string_view bedrock_geography(std::string_view id) {
 bool is_bedrock_global(std::string_view id) {
   if (const auto slash = id.rfind('/'); slash != id.npos) id.remove_prefix(slash + 1);
   return id.starts_with("global.");
+}
+
+std::string_view openai_geography(std::string_view host) {
+  for (const auto name : openai_hosts)
+    if (host.size() > name.size() && host.starts_with(name) &&
+        host.substr(name.size()) == ".api.openai.com")
+      return name;
+  return {};
 }
 
 std::string_view geography_of_region(std::string_view region) {

@@ -19,6 +19,8 @@ namespace spillway {
 /// for "global.x" and for ids without a geography.
 [[nodiscard]] std::string_view bedrock_geography(std::string_view model_id);
 [[nodiscard]] bool is_bedrock_global(std::string_view model_id);
+/// "eu" for OpenAI's residency host "eu.api.openai.com"; empty for its other hosts.
+[[nodiscard]] std::string_view openai_geography(std::string_view host);
 /// "us" for "us", "us-east-1" and "us-central1", "eu" for "eu", "eu-west-1" and "europe-west4";
 /// empty when the name is not certain to say where.
 [[nodiscard]] std::string_view geography_of_region(std::string_view region);
