@@ -109,6 +109,7 @@ def measure_run(args, folder, form, config):
         fail(f"{form}: {rows} result rows for {args.prompts} prompts")
     shutil.rmtree(out[:-len("jsonl")] + "state")
     os.remove(out)
+    os.remove(out[:-len("jsonl")] + "errors.jsonl")
     return {"prompts_per_s": args.prompts / took,
             "cpu_us_per_prompt": (usage.ru_utime + usage.ru_stime) * 1e6 / args.prompts}
 
