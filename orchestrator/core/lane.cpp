@@ -22,6 +22,7 @@ constexpr duration down_pause_first = 15s, down_pause_max = 5min;
 // Models appear without notice, and asking for one costs a refused call.
 constexpr duration missing_model_pause_max = 1min;
 constexpr duration refusal_pause_first = 500ms, refusal_pause_max = 30s;
+constexpr duration retry_after_least = 1ms;
 constexpr duration slow_for = 60s;
 
 time_point next_day(time_point now) {
@@ -223,8 +224,10 @@ void lane::learn(const prompt_size& size, const outcome& out) {
 
 void lane::hold_after_refusal(time_point now, const outcome& out) {
   if (out.halve_rate) slow_until_ = now + slow_for;
+  // "Again at once" from a provider that refuses says no more than nothing at all.
+  const bool told = out.retry_after && *out.retry_after >= retry_after_least;
   const auto pause =
-      out.retry_after.value_or(doubled(refusal_pause_first, refusal_pause_max, refusals_in_a_row_));
+      told ? *out.retry_after : doubled(refusal_pause_first, refusal_pause_max, refusals_in_a_row_);
   // Calls of one burst are refused together: they are one signal.
   if (now >= held_until_) ++refusals_in_a_row_;
   held_until_ = std::max(held_until_, now + pause);

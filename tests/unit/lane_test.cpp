@@ -216,6 +216,15 @@ TEST(lane, a_429_without_retry_after_pauses_longer_each_time) {
   EXPECT_EQ(l.ready_at(now, one) - now, 500ms) << "an answer ends the series";
 }
 
+TEST(lane, a_retry_after_of_nothing_is_none) {
+  lane l(setup_of({}), start);
+  call(l, start, refused(0ms));
+  EXPECT_EQ(l.ready_at(start, one) - start, 500ms);
+  lane other(setup_of({}), start);
+  call(other, start, refused(20ms));
+  EXPECT_EQ(other.ready_at(start, one) - start, 20ms) << "as short as it is meant";
+}
+
 TEST(lane, refusals_of_one_burst_are_one_signal) {
   lane l(setup_of({}), start);
   for (int i = 0; i < 20; ++i) l.take(start, one);
