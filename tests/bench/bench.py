@@ -45,11 +45,11 @@ def write(path, text):
 class Simulator:
     """`spillway simulate` for as long as the block lasts."""
 
-    def __init__(self, spillway, folder):
+    def __init__(self, spillway, folder, config=SIM):
         self.command = [spillway, "simulate", "-c", os.path.join(folder, "sim.yaml"),
                         "--ready-file", os.path.join(folder, "ready.json")]
         self.ready = self.command[-1]
-        write(self.command[3], SIM)
+        write(self.command[3], config)
 
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
@@ -60,7 +60,7 @@ class Simulator:
             time.sleep(0.01)
         with open(self.ready, encoding="utf-8") as file:
             ready = json.load(file)
-        self.url, self.endpoint = ready["url"], ready["pools"]["bench"]
+        self.url, self.pools = ready["url"], ready["pools"]
         return self
 
     def __exit__(self, *_):
@@ -76,34 +76,42 @@ class Simulator:
 def measure_wrk(simulator, seconds):
     out = subprocess.run(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s",
                           os.path.join(HERE, "chat.lua"),
-                          simulator.endpoint + "/chat/completions"],
+                          simulator.pools["bench"] + "/chat/completions"],
                          capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in out:
         fail("the stub refused wrk:\n" + out)
     return float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])
 
 
-def measure_run(spillway, simulator, folder, prompts, number):
-    """One run, by its own process's resource usage; the clock covers start to exit."""
-    before = simulator.stats()
-    stem = os.path.join(folder, f"run{number}")
+def timed_run(spillway, folder, name, config, prompts, env=None):
+    """One run of all prompts; its seconds from start to exit, and its process's resource usage.
+    Nothing of it stays."""
+    stem = os.path.join(folder, name)
     began = time.monotonic()
     process = subprocess.Popen([spillway, "run", os.path.join(folder, "prompts.jsonl"), "-o",
-                                stem + ".jsonl", "-c", os.path.join(folder, "pools.yaml"),
-                                "--quiet", "--log-level", "warn"])
+                                stem + ".jsonl", "-c", config, "--quiet", "--log-level", "warn"],
+                               env={**os.environ, **(env or {})})
     _, status, usage = os.wait4(process.pid, 0)
     took = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        fail(f"spillway run ended with exit code {process.returncode}")
+        fail(f"spillway run ({name}) ended with exit code {process.returncode}")
     with open(stem + ".jsonl", "rb") as file:
         rows = sum(1 for _ in file)
     if rows != prompts:
-        fail(f"{rows} result rows for {prompts} prompts")
-    after = simulator.stats()
-    calls = after["requests"] - before["requests"]
+        fail(f"{rows} result rows for {prompts} prompts ({name})")
     shutil.rmtree(stem + ".state")
     os.remove(stem + ".jsonl")
+    os.remove(stem + ".errors.jsonl")
+    return took, usage
+
+
+def measure_run(spillway, simulator, folder, prompts, number):
+    before = simulator.stats()
+    took, usage = timed_run(spillway, folder, f"run{number}", os.path.join(folder, "pools.yaml"),
+                            prompts)
+    after = simulator.stats()
+    calls = after["requests"] - before["requests"]
     return {"prompts_per_s": prompts / took,
             "cpu_us_per_prompt": (usage.ru_utime + usage.ru_stime) * 1e6 / prompts,
             "cpu_user_us": usage.ru_utime * 1e6 / prompts,
@@ -126,7 +134,7 @@ def measure(args, folder):
     rounds = []
     with Simulator(args.spillway, folder) as simulator:
         write(os.path.join(folder, "pools.yaml"),
-              POOLS % (simulator.endpoint, CONNECTIONS, CONNECTIONS))
+              POOLS % (simulator.pools["bench"], CONNECTIONS, CONNECTIONS))
         for number in range(args.rounds):
             wrk = measure_wrk(simulator, args.seconds)
             run = measure_run(args.spillway, simulator, folder, args.prompts, number)

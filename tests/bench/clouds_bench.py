@@ -5,16 +5,12 @@ form over TLS, in turns against stubs on this machine. Prints the ratio to the p
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
-import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-CONNECTIONS = 128
+from bench import CONNECTIONS, ROOT, Simulator, fail, timed_run, write, write_prompts
+
 TARGET = 0.6
 
 SIM = """listen: 127.0.0.1:0
@@ -52,74 +48,20 @@ MODELS = {"openai": "bench", "converse": "amazon.nova-lite-v1:0", "generate-cont
 ENVIRONMENT = {"BENCH_KEY": "k", "BENCH_ID": "AKIDEXAMPLE", "BENCH_SECRET": "secret"}
 
 
-def fail(text):
-    sys.exit("clouds_bench: " + text)
-
-
-def write(path, text):
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
-class Simulator:
-    """`spillway simulate` for as long as the block lasts."""
-
-    def __init__(self, spillway, folder, name, tls):
-        self.folder = os.path.join(folder, name)
-        os.makedirs(self.folder)
-        self.account = os.path.join(self.folder, "account.json")
-        self.ready = os.path.join(self.folder, "ready.json")
-        config = os.path.join(self.folder, "sim.yaml")
-        write(config, SIM.format(tls=tls, account=self.account))
-        self.command = [spillway, "simulate", "-c", config, "--ready-file", self.ready]
-
-    def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
-        end = time.monotonic() + 30
-        while not os.path.exists(self.ready):
-            if self.process.poll() is not None or time.monotonic() > end:
-                fail("the simulator did not start")
-            time.sleep(0.01)
-        with open(self.ready, encoding="utf-8") as file:
-            ready = json.load(file)
-        self.url, self.pools = ready["url"], ready["pools"]
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
+def start(args, folder, name, tls=""):
+    """A simulator in a folder of its own, and the service-account key that it writes."""
+    folder = os.path.join(folder, name)
+    os.makedirs(folder)
+    account = os.path.join(folder, "account.json")
+    return Simulator(args.spillway, folder, SIM.format(tls=tls, account=account)), account
 
 
 def measure_run(args, folder, form, config):
     path = os.path.join(folder, form + ".yaml")
     write(path, config)
-    out = os.path.join(folder, form + ".jsonl")
-    began = time.monotonic()
-    process = subprocess.Popen([args.spillway, "run", os.path.join(folder, "prompts.jsonl"), "-o",
-                                out, "-c", path, "--quiet", "--log-level", "warn"],
-                               env={**os.environ, **ENVIRONMENT})
-    _, status, usage = os.wait4(process.pid, 0)
-    took = time.monotonic() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        fail(f"{form}: spillway run ended with exit code {process.returncode}")
-    with open(out, "rb") as file:
-        rows = sum(1 for _ in file)
-    if rows != args.prompts:
-        fail(f"{form}: {rows} result rows for {args.prompts} prompts")
-    shutil.rmtree(out[:-len("jsonl")] + "state")
-    os.remove(out)
-    os.remove(out[:-len("jsonl")] + "errors.jsonl")
+    took, usage = timed_run(args.spillway, folder, form, path, args.prompts, ENVIRONMENT)
     return {"prompts_per_s": args.prompts / took,
             "cpu_us_per_prompt": (usage.ru_utime + usage.ru_stime) * 1e6 / args.prompts}
-
-
-def write_prompts(path, count):
-    with open(path, "w", encoding="utf-8") as out:
-        for i in range(count):
-            out.write('{"custom_id":"b-%d","method":"POST","url":"/v1/chat/completions","body":'
-                      '{"model":"bench","max_tokens":16,"messages":[{"role":"user","content":'
-                      '"[[id:b-%d]] Is this order late? Answer yes or no."}]}}\n' % (i, i))
 
 
 def make_certificate(folder):
@@ -135,14 +77,15 @@ def measure(args, folder):
     key, cert = make_certificate(folder)
     tls = f"tls: {{ cert_file: {cert}, key_file: {key} }}\n"
     rounds = []
-    with Simulator(args.spillway, folder, "http", "") as plain, \
-            Simulator(args.spillway, folder, "https", tls) as secure:
+    http, account = start(args, folder, "http")
+    https, _ = start(args, folder, "https", tls)
+    with http as plain, https as secure:
         lane = {form: LANE % (model, CONNECTIONS) + " }\n" for form, model in MODELS.items()}
         configs = {
             "openai": POOLS["openai"] % plain.pools["plain"] + lane["openai"],
             "converse": POOLS["converse"] % plain.pools["aws"] + lane["converse"],
             "generate-content": POOLS["generate-content"] % (
-                plain.pools["google"], plain.account, plain.url + "/_sim/token")
+                plain.pools["google"], account, plain.url + "/_sim/token")
             + lane["generate-content"],
             "tls": POOLS["openai"] % secure.pools["plain"] + f"tls: {{ ca_file: {cert} }}, "
             + lane["tls"],
