@@ -42,6 +42,7 @@ struct outcome {
   bool halve_rate = false;         ///< the provider asks for a slower ramp
   bool unhealthy = false;          ///< counts against the lane's breaker
   bool counts_attempt = false;     ///< counts towards max_attempts
+  bool retry_once = false;         ///< of `retry`: a second one like it on this lane is a spill
   bool in_doubt = false;           ///< may have been billed without an answer
   bool stale_credentials = false;  ///< refused for its token or signature: a newer one may do
   std::optional<duration> retry_after;
