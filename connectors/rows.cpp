@@ -101,6 +101,7 @@ std::string make_row(const row_facts& f) {
   add(out, R"(,"cached_tokens":)", f.usage.cached.count());
   add(out, R"(,"output_tokens":)", f.usage.output.count());
   out.append(R"(,"cost_usd":)").append(usd_text(f.cost));
+  text_or_null(R"(,"service_tier":)", f.service_tier);
   add_list(out, R"(,"dropped":)", f.dropped);
   out.append(R"(,"file":)").append(json_string(f.file));
   add(out, R"(,"line":)", static_cast<std::int64_t>(f.line));

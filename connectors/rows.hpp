@@ -35,6 +35,7 @@ struct row_facts {
   std::uint32_t maybe_billed = 0;
   token_usage usage;
   nano_usd cost;
+  std::string_view service_tier;     ///< that served it, where the answer said so; empty = null
   std::vector<std::string> dropped;  ///< parameters the lane could not pass on
   std::optional<time_point> sent_at, done_at;
 };

@@ -76,6 +76,9 @@ struct lane_config {
   lane_tier tier = lane_tier::standard;
   quota_config quota;
   std::optional<price_config> price;
+  /// What the provider bills where it serves a call at another tier than the lane's, as far as
+  /// that is known.
+  std::map<lane_tier, price_config> other_tiers{};
   std::string price_key;  ///< of a price file; empty: derived from pool and lane
   std::optional<tokens> max_output_tokens;
   duration timeout = std::chrono::minutes(10);

@@ -29,6 +29,13 @@ std::string_view name_of(prompt_feature feature) {
     case prompt_feature::dimensions: return "dimensions";
     case prompt_feature::base64_vectors: return "base64_vectors";
     case prompt_feature::service_tier: return "service_tier";
+    case prompt_feature::sampling_with_reasoning: return "sampling_with_reasoning";
+    case prompt_feature::sampling_with_effort: return "sampling_with_effort";
+    case prompt_feature::temperature_with_top_p: return "temperature_with_top_p";
+    case prompt_feature::tools_with_reasoning: return "tools_with_reasoning";
+    case prompt_feature::forced_with_effort: return "forced_with_effort";
+    case prompt_feature::tools_with_json_object: return "tools_with_json_object";
+    case prompt_feature::tools_with_json_schema: return "tools_with_json_schema";
     case prompt_feature::unknown_parameter: return "unknown_parameter";
     case prompt_feature::unknown_content: return "unknown_content";
     case prompt_feature::count: break;

@@ -2,6 +2,7 @@
 // give it.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,14 @@ enum class prompt_feature : std::uint8_t {
   dimensions,
   base64_vectors,
   service_tier,
+  // Pairs that some models refuse although they take either.
+  sampling_with_reasoning,  ///< temperature, top_p, penalties or logprobs, and thinking not off
+  sampling_with_effort,     ///< temperature or top_p, and thinking as hard as said
+  temperature_with_top_p,
+  tools_with_reasoning,  ///< tools, and thinking not off
+  forced_with_effort,    ///< a tool has to be called after thinking as hard as said
+  tools_with_json_object,
+  tools_with_json_schema,
   unknown_parameter,  ///< a key this version does not know, in the body or inside a message
   unknown_content,    ///< a message, part or tool this version can't read: only for lanes that pass
                       ///< bodies on as they are
@@ -46,13 +55,12 @@ class prompt_features {
  public:
   constexpr prompt_features() = default;
   constexpr prompt_features(prompt_feature f)  // NOLINT(google-explicit-constructor)
-      : bits_(std::uint32_t{1} << static_cast<unsigned>(f)) {}
+      : bits_(std::uint64_t{1} << static_cast<unsigned>(f)) {}
 
   [[nodiscard]] constexpr bool empty() const { return bits_ == 0; }
   [[nodiscard]] constexpr bool has(prompt_feature f) const {
     return (bits_ & prompt_features(f).bits_) != 0;
   }
-  [[nodiscard]] constexpr std::uint32_t bits() const { return bits_; }
   [[nodiscard]] constexpr prompt_features without(prompt_features other) const {
     return from_bits(bits_ & ~other.bits_);
   }
@@ -63,15 +71,15 @@ class prompt_features {
     return from_bits(a.bits_ & b.bits_);
   }
   constexpr prompt_features& operator|=(prompt_features other) { return *this = *this | other; }
-  friend constexpr bool operator==(prompt_features, prompt_features) = default;
+  friend constexpr auto operator<=>(prompt_features, prompt_features) = default;
 
  private:
-  static constexpr prompt_features from_bits(std::uint32_t bits) {
+  static constexpr prompt_features from_bits(std::uint64_t bits) {
     prompt_features made;
     made.bits_ = bits;
     return made;
   }
-  std::uint32_t bits_ = 0;
+  std::uint64_t bits_ = 0;
 };
 
 constexpr prompt_features operator|(prompt_feature a, prompt_feature b) {
@@ -79,13 +87,20 @@ constexpr prompt_features operator|(prompt_feature a, prompt_feature b) {
 }
 
 /// Those that may be left out of a request where the job's policy says so: they change how an
-/// answer is made, not what is asked.
+/// answer is made, not what is asked. (Who sets `json_object` has to ask for JSON in words too.)
 inline constexpr prompt_features droppable_features =
+    prompt_feature::json_object | prompt_feature::tools_with_json_object |
     prompt_feature::parallel_tool_calls | prompt_feature::strict_tools | prompt_feature::seed |
     prompt_feature::stop | prompt_feature::temperature | prompt_feature::temperature_above_1 |
     prompt_feature::top_p | prompt_feature::penalties | prompt_feature::logprobs |
     prompt_feature::logit_bias | prompt_feature::reasoning_effort | prompt_feature::service_tier |
-    prompt_feature::unknown_parameter;
+    prompt_feature::sampling_with_reasoning | prompt_feature::sampling_with_effort |
+    prompt_feature::temperature_with_top_p | prompt_feature::unknown_parameter;
+
+/// What `sampling_with_reasoning` is about.
+inline constexpr prompt_features sampling_features =
+    prompt_feature::temperature | prompt_feature::temperature_above_1 | prompt_feature::top_p |
+    prompt_feature::penalties | prompt_feature::logprobs;
 
 /// "tools", "image_url", …, in the order of the enumeration.
 [[nodiscard]] std::string_view name_of(prompt_feature);

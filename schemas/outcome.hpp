@@ -50,6 +50,8 @@ struct outcome {
   rate_reading requests, tokens_rate;
   int status = 0;  ///< HTTP status; 0 = no complete answer
   std::string request_id;
+  /// The tier that served it where the answer says so, in OpenAI's words: default, flex, priority.
+  std::string service_tier;
   std::string error_code;  ///< empty when answered
   std::string error_message;
   std::string body;  ///< the provider's body as one line of JSON; empty when there was none

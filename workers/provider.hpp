@@ -39,9 +39,9 @@ class provider {
   /// and may be dropped is left out; the caller has made sure that nothing else is unmappable.
   [[nodiscard]] virtual http_request encode(const prompt_view&, const lane_config&) const = 0;
   /// What a finished call to the prompt's `url` means. The body of an answer is in the OpenAI form
-  /// of that url, whatever the lane's surface.
-  [[nodiscard]] virtual outcome decode(std::string_view url, const call_result&,
-                                       const lane_config&) const = 0;
+  /// of that url, whatever the lane's surface, and in the encoding that was `asked` for.
+  [[nodiscard]] virtual outcome decode(std::string_view url, const call_result&, const lane_config&,
+                                       prompt_features asked = {}) const = 0;
   /// False when the lane can't take prompts of this endpoint at all.
   [[nodiscard]] virtual bool serves(endpoint_kind, const lane_config&) const = 0;
   /// What the lane can't pass on. A prompt goes there only if it asks for none of it, or if the

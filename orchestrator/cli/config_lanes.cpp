@@ -70,7 +70,22 @@ std::string read_price(yaml_map& lane_map, const pool_config& pool, lane_config&
   auto listed = price_of_lane(*list, pool, lane);
   if (!listed) return listed.error().message;
   lane.price = *std::move(listed);
+  for (const auto tier : {lane_tier::standard, lane_tier::flex, lane_tier::priority}) {
+    auto other = lane;
+    other.tier = tier;
+    if (tier == lane.tier) continue;
+    if (auto price = price_of_lane(*list, pool, other))
+      lane.other_tiers.emplace(tier, *std::move(price));
+  }
   return {};
+}
+
+/// A pool's own price for another tier of a model holds for calls that are served at it.
+void learn_tiers(std::vector<lane_config>& lanes) {
+  for (auto& lane : lanes)
+    for (const auto& other : lanes)
+      if (other.as == lane.as && other.tier != lane.tier && other.price)
+        lane.other_tiers.insert_or_assign(other.tier, *other.price);
 }
 
 /// The wire forms of a provider; the first one is told first in a problem.
@@ -222,6 +237,7 @@ std::vector<lane_config> read_lanes(yaml_map& map, const pool_config& pool,
   std::vector<lane_config> lanes;
   for (auto& lane : map.maps("lanes", need::required))
     lanes.push_back(read_lane(lane, pool, pool_residency, rules, names));
+  learn_tiers(lanes);
   return lanes;
 }
 

@@ -95,12 +95,12 @@ class reporter {
     std::string why_not = "no lane offers the model";
     for (const auto& one : sums.lanes) {
       const auto& lane = lanes_[one.lane];
-      const auto why = refusal_of(job_, lane, kind.endpoint, sums.features);
+      const auto why = refusal_of(job_, lane, kind.endpoint, kind.features);
       if (why == route_refusal::none) {
         fit.push_back(&one);
         continue;
       }
-      why_not = reason(why, lane, kind.endpoint, sums.features, policy);
+      why_not = reason(why, lane, kind.endpoint, kind.features, policy);
       out_.lanes[one.lane].refused[why_not] += sums.prompts;
     }
     if (kind.endpoint == endpoint_kind::embeddings && mixes_vectors(fit)) {

@@ -81,15 +81,13 @@ class plan_counter {
     view.body = body;
     view.model_offset = p.model.offset - p.body.offset;
     view.model_length = p.model.length;
-    const auto features = features_of(view);
     const double input = std::max(1.0, estimate_input(body, p.endpoint, p.images));
     prompt_kind kind;
     kind.model = model_of_(parsed.model);
     kind.endpoint = p.endpoint;
-    kind.features = features.bits();
+    kind.features = features_of(view);
     kind.size = static_cast<int>(std::log2(input));
     auto& sums = slots_[slot].kinds[kind];
-    sums.features = features;
     if (sums.prompts == 0)
       if (const auto found = by_model_.find(kind.model); found != by_model_.end())
         for (const auto i : found->second) sums.lanes.push_back({i, {}, {}, 0});

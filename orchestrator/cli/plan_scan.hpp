@@ -23,8 +23,8 @@ struct plan_rules {
 struct prompt_kind {
   std::string model;
   endpoint_kind endpoint = endpoint_kind::chat_completions;
-  std::uint32_t features = 0;  ///< bits of `prompt_features`
-  int size = 0;                ///< of the input, as a power of two of tokens
+  prompt_features features;
+  int size = 0;  ///< of the input, as a power of two of tokens
   auto operator<=>(const prompt_kind&) const = default;
 };
 
@@ -38,11 +38,10 @@ struct lane_sums {
 
 struct kind_sums {
   std::int64_t prompts = 0;
-  double input = 0;            ///< estimated tokens
-  double expected_output = 0;  ///< tokens
-  tokens max_output;           ///< of prompts that say one, times their choices
-  std::int64_t unbounded = 0;  ///< prompts that say none
-  prompt_features features;
+  double input = 0;              ///< estimated tokens
+  double expected_output = 0;    ///< tokens
+  tokens max_output;             ///< of prompts that say one, times their choices
+  std::int64_t unbounded = 0;    ///< prompts that say none
   std::vector<lane_sums> lanes;  ///< those of the model
 };
 

@@ -90,7 +90,7 @@ struct job_state {
   job_number id;
   job_setup setup;
   /// By class_id and features; made as they appear.
-  std::map<std::pair<class_id, std::uint32_t>, std::unique_ptr<class_state>> classes;
+  std::map<std::pair<class_id, prompt_features>, std::unique_ptr<class_state>> classes;
   std::vector<class_state*> work;  ///< those with work
   std::size_t turn = 0;            ///< rotates, so that classes share evenly
   std::int64_t served = 0;         ///< tokens by weight, fixed point: whoever has less goes first

@@ -178,7 +178,7 @@ nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size
 
   nano_usd charge;
   if (out.usage.known && setup_.config.price)
-    charge = billed(out.usage, *setup_.config.price);
+    charge = billed(out.usage, price_served(setup_.config, out.service_tier));
   else if (out.in_doubt || out.kind == outcome_kind::answered)
     charge = cost.reserve;
   tally_end(totals_, now, out, charge, latency);

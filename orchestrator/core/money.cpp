@@ -34,6 +34,18 @@ nano_usd worst_case(const prompt_size& size, const lane_config& lane) {
   return worst;
 }
 
+const price_config& price_served(const lane_config& lane, std::string_view service_tier) {
+  auto tier = lane.tier;
+  if (service_tier == "default")
+    tier = lane_tier::standard;
+  else if (service_tier == "flex")
+    tier = lane_tier::flex;
+  else if (service_tier == "priority")
+    tier = lane_tier::priority;
+  const auto other = lane.other_tiers.find(tier);
+  return tier == lane.tier || other == lane.other_tiers.end() ? *lane.price : other->second;
+}
+
 nano_usd billed(const token_usage& usage, const price_config& price) {
   const auto& p = prices_at(price, usage.input);
   const tokens cached = std::min(usage.cached, usage.input);

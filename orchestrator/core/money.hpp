@@ -23,6 +23,10 @@ struct prompt_size {
 /// without a price.
 [[nodiscard]] nano_usd worst_case(const prompt_size&, const lane_config&);
 
+/// What a call costs that was served at this tier (an outcome's `service_tier`): the lane's own
+/// price where none is named, or none known for it.
+[[nodiscard]] const price_config& price_served(const lane_config&, std::string_view service_tier);
+
 /// What a call with this usage is billed.
 [[nodiscard]] nano_usd billed(const token_usage&, const price_config&);
 

@@ -47,9 +47,9 @@ prompt_features scheduler::class_features(const job_state& job, class_id id,
   const auto& limits = limits_.at(id.value());
   if (limits.empty()) return all_features;
   const auto features = closure(asked, limits);
-  const auto first = job.classes.lower_bound({id, 0});
-  const auto last = job.classes.lower_bound({class_id(id.value() + 1), 0});
-  if (job.classes.contains({id, features.bits()}) || std::distance(first, last) < class_sets_max)
+  const auto first = job.classes.lower_bound({id, {}});
+  const auto last = job.classes.lower_bound({class_id(id.value() + 1), {}});
+  if (job.classes.contains({id, features}) || std::distance(first, last) < class_sets_max)
     return features;
   // Too many kinds: this one goes with whatever else its first lane takes.
   for (const auto& entry : lanes_) {
@@ -66,7 +66,7 @@ prompt_features scheduler::class_features(const job_state& job, class_id id,
 }
 
 class_state& scheduler::class_of(job_state& job, class_id id, prompt_features features) {
-  auto& cls = job.classes[{id, features.bits()}];
+  auto& cls = job.classes[{id, features}];
   if (!cls) {
     cls = std::make_unique<class_state>();
     cls->job = &job;

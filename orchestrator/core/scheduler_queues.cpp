@@ -94,10 +94,10 @@ void scheduler::queue_by_class(partition_state& home, shard_id shard, std::vecto
   if (prompts.empty()) return;
   const auto job = jobs_.find(prompts.front().job);
   ensure(job != jobs_.end(), "a shard of an unknown job");
-  std::map<std::pair<class_id, std::uint32_t>, std::vector<prompt>> by_class;
+  std::map<std::pair<class_id, prompt_features>, std::vector<prompt>> by_class;
   for (auto& p : prompts) {
     const auto features = class_features(*job->second, p.cls, p.features);
-    by_class[{p.cls, features.bits()}].push_back(std::move(p));
+    by_class[{p.cls, features}].push_back(std::move(p));
   }
   for (auto& [key, part] : by_class) {
     const auto features = class_features(*job->second, key.first, part.front().features);

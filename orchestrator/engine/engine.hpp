@@ -146,6 +146,7 @@ class engine {
     std::size_t net = 0;
     lane_id lane;
     endpoint_kind endpoint{};
+    prompt_features asked;
     std::uint64_t credential = 0;  ///< its generation
   };
   struct new_pools {

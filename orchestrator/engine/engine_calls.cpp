@@ -7,6 +7,11 @@
 namespace spillway {
 namespace {
 
+/// Nobody looks where no lane minds; then an adapter does not either.
+prompt_features asked_by(const prompt& p) {
+  return p.features == all_features ? prompt_features() : p.features;
+}
+
 /// Names of the parameters that the lane left out.
 std::vector<std::string> dropped_by(const prompt& p, const endpoint_fit& fit) {
   const auto view = view_of(p);
@@ -31,8 +36,8 @@ std::vector<call_ended> engine::decode(std::vector<call_result>&& calls, time_po
     const auto& open = opened[i];
     const auto& lane = scheduler_->lane_at(open.lane).setup().config;
     ended[i] = {open.where, calls[i].id,
-                open.pool->adapter->decode(url_of(open.endpoint), calls[i], lane), calls[i].sent_at,
-                calls[i].done_at};
+                open.pool->adapter->decode(url_of(open.endpoint), calls[i], lane, open.asked),
+                calls[i].sent_at, calls[i].done_at};
   });
   for (std::size_t i = 0; i < ended.size(); ++i) {
     auto& out = ended[i].outcome;
@@ -58,9 +63,10 @@ void engine::encode_sends(time_point now, const tick_actions& actions) {
   for (std::size_t i = 0; i < sends.size(); ++i) {
     const auto& active = *actions.sends[i].prompt;
     const auto& route = routes_[active.lane.value()];
-    calls_.emplace(sends[i].call.id,
-                   open_call{active.what.where, route.pool, route.net, active.lane,
-                             active.what.endpoint, uses[i] ? uses[i]->generation : 0});
+    calls_.emplace(
+        sends[i].call.id,
+        open_call{active.what.where, route.pool, route.net, active.lane, active.what.endpoint,
+                  asked_by(active.what), uses[i] ? uses[i]->generation : 0});
     ++nets_[route.net].open;
     ++route.pool->open;
     if (!uses[i]) {
@@ -154,6 +160,7 @@ std::string engine::row_for(const finish_action& f) const {
   facts.maybe_billed = f.prompt.maybe_billed;
   facts.usage = f.outcome.usage;
   facts.cost = f.cost;
+  facts.service_tier = f.outcome.service_tier;
   if (f.sent_at != time_point{}) facts.sent_at = f.sent_at;
   if (f.done_at != time_point{}) facts.done_at = f.done_at;
   return make_row(facts);

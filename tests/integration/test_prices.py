@@ -62,6 +62,22 @@ class PriceFile(Case):
         self.assertIn("lane gpt-nowhere", error)
         self.assertIn(f"{self.prices} has no entry gpt-nowhere", error)
 
+    def test_a_call_costs_what_the_tier_that_served_it_costs(self):
+        dearer = {"input_cost_per_token_priority": 1.5e-06, "output_cost_per_token_priority": 9e-06}
+        self.prices.write_text(json.dumps({MODEL: {**FIELDS, **dearer}}))
+        sim = self.simulate(sim_pool(served_tier="default"))
+        job = Job(
+            self, [pool(sim.endpoints["main"], lanes=[lane(price=None, tier="priority")])],
+            budget_usd=5,
+        )
+        ids = write_prompts(job.input, 30)
+        job.run("--prices", self.prices)
+        self.check_each_once(job, ids)
+        self.check_money(sim, job)
+        facts = [row["spillway"] for row in job.rows()]
+        self.assertEqual({f["service_tier"] for f in facts}, {"default"})
+        self.assertEqual({f["lane"] for f in facts}, {f"{MODEL}:priority"})
+
     def test_costs_stand_by_lane_and_day(self):
         sim, job, _ = self.simple_job(40)
         before = datetime.datetime.now(datetime.timezone.utc).date().isoformat()

@@ -120,7 +120,14 @@ TEST(anthropic_request, settings) {
                  .as_object();
   out.erase("messages");
   EXPECT_EQ(out, json(R"({"model":"claude-sonnet-4-5","max_tokens":777,"temperature":0.5,
-    "top_p":0.25,"stop_sequences":["a","b"],"metadata":{"user_id":"u-1"},"service_tier":"auto"})"));
+    "stop_sequences":["a","b"],"metadata":{"user_id":"u-1"},"service_tier":"auto"})"));
+  const auto old =
+      request(std::string(hi) + R"(,"temperature":0.5,"top_p":0.25)", "claude-sonnet-4-20250514");
+  EXPECT_EQ(old.at("temperature"), 0.5);
+  EXPECT_EQ(old.at("top_p"), 0.25);
+  const auto thinking = request(std::string(hi) + R"(,"temperature":0.5,"reasoning_effort":"low")",
+                                "claude-opus-4-6");
+  EXPECT_EQ(thinking.as_object().count("temperature"), 0u);
   const auto hot = request(std::string(hi) + R"(,"temperature":1.5,"max_tokens":5,"user":"a@b.c")");
   EXPECT_EQ(hot.at("max_tokens"), 5);
   EXPECT_EQ(hot.as_object().count("temperature"), 0u);
@@ -154,6 +161,9 @@ TEST(anthropic_request, what_models_lack) {
   EXPECT_TRUE(lacks("claude-opus-4-7-20260416", prompt_feature::temperature));
   EXPECT_TRUE(lacks("claude-mythos-preview", prompt_feature::top_p));
   EXPECT_FALSE(lacks("claude-opus-4-6", prompt_feature::temperature));
+  EXPECT_TRUE(lacks("claude-opus-4-6", prompt_feature::temperature_with_top_p));
+  EXPECT_FALSE(lacks("claude-sonnet-4-20250514", prompt_feature::temperature_with_top_p));
+  EXPECT_TRUE(lacks("claude-opus-4-6", prompt_feature::forced_with_effort));
   EXPECT_FALSE(lacks("claude-sonnet-4-5-20250929", prompt_feature::json_schema));
   EXPECT_TRUE(lacks("claude-sonnet-4-20250514", prompt_feature::json_schema));
   EXPECT_TRUE(lacks("claude-3-5-haiku-latest", prompt_feature::reasoning_effort));

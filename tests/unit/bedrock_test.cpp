@@ -76,6 +76,15 @@ TEST(bedrock_openai_surface, bodies_carry_what_the_lane_takes) {
                .body),
       json(R"({"model":"openai.gpt-6-sol","messages":[{"role":"user","content":"hi"}],
       "max_completion_tokens":9,"seed":3})"));
+  EXPECT_EQ(json(encoded(pool, lane, std::string(hi) + R"(,"temperature":0,"top_p":0.5,
+      "reasoning_effort":"none")")
+                     .body),
+            json(R"({"model":"openai.gpt-6-sol","messages":[{"role":"user","content":"hi"}],
+      "temperature":0,"top_p":0.5,"reasoning_effort":"none"})"))
+      << "taken by a model told not to think";
+  EXPECT_EQ(json(encoded(pool, lane, std::string(hi) + R"(,"temperature":1)").body),
+            json(R"({"model":"openai.gpt-6-sol","messages":[{"role":"user","content":"hi"}]})"))
+      << "the key alone is refused";
   lane.as = "openai.gpt-oss-20b-1:0";
   lane.tier = lane_tier::flex;
   EXPECT_EQ(json(encoded(pool, lane, std::string(hi) + R"(,"max_tokens":9,"temperature":0,
@@ -96,10 +105,12 @@ TEST(bedrock_openai_surface, refusals_by_model_and_host) {
   using enum prompt_feature;
   const char* gpt = "openai.gpt-5.6-sol";
   const char* oss = "openai.gpt-oss-120b-1:0";
-  for (const auto f : {temperature, top_p, penalties, logprobs, stop, image_url})
+  for (const auto f : {sampling_with_reasoning, stop, image_url})
     EXPECT_TRUE(refused(false, gpt, f)) << name_of(f);
-  EXPECT_TRUE(refused(false, gpt, tools));
-  EXPECT_FALSE(refused(true, gpt, tools));
+  for (const auto f : {temperature, top_p, penalties, logprobs, tools})
+    EXPECT_FALSE(refused(false, gpt, f)) << name_of(f);
+  EXPECT_TRUE(refused(false, gpt, tools_with_reasoning));
+  EXPECT_FALSE(refused(true, gpt, tools_with_reasoning));
   EXPECT_FALSE(refused(false, gpt, choices));
   EXPECT_TRUE(refused(true, gpt, choices));
   EXPECT_TRUE(refused(false, oss, logit_bias));
@@ -176,6 +187,13 @@ TEST(bedrock_embeddings, answers) {
   EXPECT_EQ(json(cohere.body).at_pointer("/data/1/embedding"), json("[3,4]"));
   EXPECT_EQ(verdict(decoded("cohere.embed-english-v3", reply(200, R"({"embeddings":[[1]]})"))),
             "A");
+  auto flex = reply(200, R"({"embedding":[0.5,-1]})");
+  flex.response.headers = {{"x-amzn-bedrock-service-tier", "flex"}};
+  const auto coded = adapter->decode(
+      "/v1/embeddings", flex, cloud_lane("amazon.titan-embed-text-v2:0", lane_surface::invoke),
+      prompt_feature::base64_vectors);
+  EXPECT_EQ(json(coded.body).at_pointer("/data/0/embedding"), json(R"("AAAAPwAAgL8=")"));
+  EXPECT_EQ(coded.service_tier, "flex");
   for (const char* body : {"", "{}", R"({"embedding":[]})", R"({"embedding":["x"]})"})
     EXPECT_EQ(verdict(decoded("amazon.titan-embed-text-v2:0", reply(200, body))), "Rhcd") << body;
 }
@@ -220,7 +238,7 @@ const aws_case aws_cases[] = {
      "ServiceQuotaExceededException"},
     {"model timeout", 408, "ModelTimeoutException",
      R"({"message":"The request took too long to process. Processing time exceeded the model timeout length."})",
-     "Rcd", "ModelTimeoutException"},
+     "Rcd1", "ModelTimeoutException"},
     {"model error", 424, "ModelErrorException",
      R"({"message":"The request failed due to an error while processing the model.","resourceName":"m"})",
      "Rc", "ModelErrorException"},

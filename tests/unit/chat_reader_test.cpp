@@ -22,8 +22,13 @@ std::string names(prompt_features features) {
   return out;
 }
 
+/// Without those that are pairs of others.
 std::string features(std::string_view url, const std::string& body) {
-  return names(features_of({url, body}));
+  using enum prompt_feature;
+  return names(features_of({url, body})
+                   .without(sampling_with_reasoning | sampling_with_effort |
+                            temperature_with_top_p | tools_with_reasoning | forced_with_effort |
+                            tools_with_json_object | tools_with_json_schema));
 }
 
 std::string parameters(std::string_view url, const std::string& body, prompt_features wanted) {
@@ -99,7 +104,7 @@ TEST(chat_reader, reads_messages) {
             R"(c1f{"a":1})");
   EXPECT_EQ(m[3].tool_call_id + m[3].name + m[3].parts.at(0).text, "c1f42");
   EXPECT_EQ(m[4].parts.at(0).what, chat_part::kind::refusal);
-  EXPECT_EQ(names(read->features), "tools image_data image_url");
+  EXPECT_EQ(names(read->features), "tools image_data image_url tools_with_reasoning");
 }
 
 struct feature_case {
@@ -113,9 +118,10 @@ TEST(chat_features, of_each_key) {
       {R"("user":"u","metadata":{"a":"b"},"store":true,"prompt_cache_key":"k")", ""},
       {R"("safety_identifier":"s","stream":false,"temperature":null,"odd":null)", ""},
       {R"("temperature":0)", "temperature"},
-      {R"("temperature":1.0)", "temperature"},
+      {R"("temperature":1.0)", ""},
       {R"("temperature":1.01)", "temperature temperature_above_1"},
-      {R"("top_p":1)", "top_p"},
+      {R"("top_p":1)", ""},
+      {R"("top_p":0.99)", "top_p"},
       {R"("presence_penalty":0,"frequency_penalty":0.0)", ""},
       {R"("frequency_penalty":-0.1)", "penalties"},
       {R"("n":1)", ""},
@@ -271,7 +277,7 @@ TEST(embedding_reader, reads_texts) {
   ASSERT_TRUE(read);
   EXPECT_EQ(read->texts, (std::vector<std::string>{"a", "b\n"}));
   EXPECT_EQ(read->dimensions, 3);
-  EXPECT_TRUE(read->base64);
+  EXPECT_TRUE(read->features.has(prompt_feature::base64_vectors));
   EXPECT_EQ(read_embedding(R"({"input":"one"})")->texts.size(), 1u);
   EXPECT_TRUE(read_embedding(R"({"input":[7,8]})")->texts.empty());
   EXPECT_FALSE(read_embedding(R"({"input":{}})"));
@@ -288,7 +294,9 @@ struct generated_key {
 const generated_key generated[] = {
     {"temperature", "0.2", "temperature"},
     {"temperature", "1.7", "temperature_above_1"},
+    {"temperature", "1", ""},
     {"top_p", "0.9", "top_p"},
+    {"top_p", "1.0", ""},
     {"presence_penalty", "-1", "penalties"},
     {"frequency_penalty", "2", "penalties"},
     {"stop", R"(["\n"])", "stop"},
@@ -298,6 +306,7 @@ const generated_key generated[] = {
     {"top_logprobs", "1", "logprobs"},
     {"logit_bias", R"({"3":1})", "logit_bias"},
     {"reasoning_effort", R"("high")", "reasoning_effort"},
+    {"reasoning_effort", R"("none")", "reasoning_effort"},
     {"service_tier", R"("flex")", "service_tier"},
     {"parallel_tool_calls", "false", "parallel_tool_calls"},
     {"tools", R"([{"type":"function","function":{"name":"f"}}])", "tools"},
@@ -311,6 +320,49 @@ const generated_key generated[] = {
     {"thinking", "{}", "unknown_parameter"},
     {"min_p", "0.1", "unknown_parameter"},
 };
+
+/// The features that are pairs, told from the others and the effort in the text.
+prompt_features pairs_in(prompt_features alone, const std::string& members) {
+  using enum prompt_feature;
+  const bool off = members.find(R"("reasoning_effort":"none")") != std::string::npos;
+  const bool hard = members.find(R"("reasoning_effort":"high")") != std::string::npos;
+  const auto any = [&](prompt_features of) { return !(alone & of).empty(); };
+  prompt_features out;
+  if (!off && any(temperature | top_p | penalties | logprobs)) out |= sampling_with_reasoning;
+  if (hard && any(temperature | top_p)) out |= sampling_with_effort;
+  if (alone.has(temperature) && alone.has(top_p)) out |= temperature_with_top_p;
+  if (!off && alone.has(tools)) out |= tools_with_reasoning;
+  if (hard && alone.has(tool_choice)) out |= forced_with_effort;
+  if (alone.has(tools) && alone.has(json_object)) out |= tools_with_json_object;
+  if (alone.has(tools) && alone.has(json_schema)) out |= tools_with_json_schema;
+  return out;
+}
+
+TEST(chat_features, pairs_name_what_has_to_go) {
+  const auto body = chat(
+      R"("temperature":0.5,"top_p":0.9,"logprobs":true,"reasoning_effort":"low","tools":[
+      {"type":"function","function":{"name":"f"}}],"response_format":{"type":"json_object"})");
+  using enum prompt_feature;
+  EXPECT_EQ(parameters(chat_url, body, sampling_with_reasoning), "logprobs temperature top_p ");
+  EXPECT_EQ(parameters(chat_url, body, sampling_with_effort), "temperature top_p ");
+  EXPECT_EQ(parameters(chat_url, body, temperature_with_top_p), "top_p ");
+  EXPECT_EQ(parameters(chat_url, body, tools_with_json_object), "response_format ");
+  const std::string response = R"({"input":"x","temperature":0.5,"reasoning":{"effort":"none"}})";
+  EXPECT_EQ(names(features_of({"/v1/responses", response})), "temperature reasoning_effort");
+  EXPECT_EQ(names(features_of({"/v1/responses", R"({"input":"x","top_p":0.5})"})),
+            "top_p sampling_with_reasoning");
+}
+
+TEST(chat_features, what_goes_without_saying_restricts_nothing_but_is_not_sent_where_refused) {
+  const auto body = chat(R"("temperature":1,"top_p":1.0)");
+  EXPECT_EQ(names(features_of({chat_url, body})), "");
+  EXPECT_EQ(parameters(chat_url, body, prompt_feature::temperature), "temperature ");
+  const auto asked = read_chat(chat(R"("temperature":1,"top_p":0.5)"));
+  ASSERT_TRUE(asked);
+  const auto gone = withheld(*asked, prompt_feature::temperature_with_top_p);
+  EXPECT_TRUE(gone.has(prompt_feature::temperature)) << "so that top_p can stay";
+  EXPECT_FALSE(gone.has(prompt_feature::top_p));
+}
 
 TEST(chat_features, nothing_is_lost_from_generated_bodies) {
   std::mt19937 random(20260115);
@@ -329,6 +381,7 @@ TEST(chat_features, nothing_is_lost_from_generated_bodies) {
       if (expected.has(prompt_feature::temperature_above_1))
         expected |= prompt_feature::temperature;
     }
+    expected |= pairs_in(expected, members);
     const auto body = chat(members);
     const prompt_view prompt{chat_url, body};
     ASSERT_EQ(names(features_of(prompt)), names(expected)) << body;
@@ -396,11 +449,15 @@ TEST(chat_answer, is_one_line_in_the_openai_form) {
 }
 
 TEST(chat_answer, embeddings_are_a_list) {
-  embedding_answer answer{"e", {"[0.5,-1]", "[1]"}, {true, tokens(6), {}, {}}};
+  embedding_answer answer{"e", {"[0.5,-1]", "[1]"}, false, {true, tokens(6), {}, {}}};
   EXPECT_EQ(write_embedding_answer(answer),
             R"({"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5,-1]},)"
             R"({"object":"embedding","index":1,"embedding":[1]}],"model":"e",)"
             R"("usage":{"prompt_tokens":6,"total_tokens":6}})");
+  answer.base64 = true;  // struct.pack("<2f", 0.5, -1), struct.pack("<f", 1)
+  const auto text = write_embedding_answer(answer);
+  EXPECT_NE(text.find(R"("embedding":"AAAAPwAAgL8=")"), std::string::npos) << text;
+  EXPECT_NE(text.find(R"("embedding":"AACAPw==")"), std::string::npos) << text;
 }
 
 TEST(chat_answer, ids_come_from_the_provider_or_the_body) {

@@ -103,14 +103,22 @@ TEST(converse_request, calls_in_the_history_bring_their_tools) {
 }
 
 TEST(converse_request, inference_parameters) {
-  EXPECT_EQ(sent(claude, with(R"("max_tokens":5,"temperature":0.25,"top_p":0.9,"stop":["a",""])"))
-                .at("inferenceConfig"),
+  const std::string all = R"("max_tokens":5,"temperature":0.25,"top_p":0.9,"stop":["a",""])";
+  EXPECT_EQ(sent("amazon.nova-pro-v1:0", with(all)).at("inferenceConfig"),
             json(R"({"maxTokens":5,"temperature":0.25,"topP":0.9,"stopSequences":["a"]})"));
+  // Claude takes one kind of heat, and none once it is told to think.
+  EXPECT_EQ(sent(claude, with(all)).at("inferenceConfig"),
+            json(R"({"maxTokens":5,"temperature":0.25,"stopSequences":["a"]})"));
+  EXPECT_EQ(sent(adaptive, with(all + R"(,"reasoning_effort":"low")")).at("inferenceConfig"),
+            json(R"({"maxTokens":5,"stopSequences":["a"]})"));
   EXPECT_FALSE(sent(claude, hi).as_object().contains("inferenceConfig"));
   // GPT takes neither heat nor stops, and no limit below 16.
   EXPECT_EQ(sent(gpt, with(R"("max_completion_tokens":5,"temperature":0,"top_p":1,"stop":"a")"))
                 .at("inferenceConfig"),
             json(R"({"maxTokens":16})"));
+  EXPECT_EQ(sent(gpt, with(R"("temperature":0,"top_p":0.5,"reasoning_effort":"none")"))
+                .at("inferenceConfig"),
+            json(R"({"temperature":0,"topP":0.5})"));
   lane_config lane = lane_of(claude);
   lane.max_output_tokens = tokens(99);
   lane.tier = lane_tier::flex;
@@ -135,6 +143,28 @@ TEST(converse_request, reasoning_effort_in_each_form) {
   EXPECT_EQ(fields(claude, "low"), "");
   EXPECT_TRUE(converse_unmappable(lane_of(claude)).has(prompt_feature::reasoning_effort));
   EXPECT_FALSE(converse_unmappable(lane_of(adaptive)).has(prompt_feature::reasoning_effort));
+}
+
+TEST(converse_request, one_tool_at_a_time) {
+  const std::string tools =
+      R"("parallel_tool_calls":false,"tools":[{"type":"function","function":{"name":"f"}}])";
+  const auto fields = [&](const char* model, const std::string& more) {
+    const auto body = sent(model, with(tools + more));
+    const auto* found = body.as_object().if_contains("additionalModelRequestFields");
+    return found ? boost::json::serialize(*found) : "";
+  };
+  EXPECT_EQ(fields(claude, ""),
+            R"({"tool_choice":{"type":"auto","disable_parallel_tool_use":true}})");
+  EXPECT_EQ(fields(claude, R"(,"tool_choice":"required")"),
+            R"({"tool_choice":{"disable_parallel_tool_use":true}})")
+      << "a type beside toolConfig's is refused";
+  EXPECT_EQ(fields(claude, R"(,"tool_choice":"none")"), "");
+  EXPECT_EQ(fields(adaptive, R"(,"reasoning_effort":"low")"),
+            R"({"thinking":{"type":"adaptive"},"output_config":{"effort":"low"},)"
+            R"("tool_choice":{"type":"auto","disable_parallel_tool_use":true}})");
+  EXPECT_EQ(fields(gpt, ""), "");
+  EXPECT_TRUE(converse_unmappable(lane_of(gpt)).has(prompt_feature::parallel_tool_calls));
+  EXPECT_FALSE(converse_unmappable(lane_of(claude)).has(prompt_feature::parallel_tool_calls));
 }
 
 TEST(converse_request, schemas_are_text_with_closed_objects) {
@@ -227,7 +257,7 @@ TEST(converse_answer, failures_inside) {
     return answered(R"({"output":{"message":{"content":[]}},"stopReason":")" + std::string(stop) +
                     R"(","usage":{"inputTokens":4,"outputTokens":2}})");
   };
-  EXPECT_EQ(verdict(broken("malformed_tool_use")), "Rc");
+  EXPECT_EQ(verdict(broken("malformed_tool_use")), "Rc1");
   EXPECT_EQ(broken("malformed_model_output").error_code, "malformed_model_output");
   EXPECT_EQ(broken("malformed_model_output").usage.output.count(), 2);
   EXPECT_EQ(verdict(answered("{}")), "Rhcd");

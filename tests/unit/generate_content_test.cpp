@@ -153,6 +153,23 @@ TEST(generate_content, what_models_lack) {
     EXPECT_FALSE(lacks("gemini-2.5-flash", f));
 }
 
+TEST(generate_content, tools_and_json_together) {
+  const std::string both =
+      R"("messages":[{"role":"user","content":"w"}],"tools":[{"type":"function",
+      "function":{"name":"f"}}],"response_format":{"type":"json_object"})";
+  const auto json_asked = [&](std::string model) {
+    return request(both, std::move(model))
+        .at("generationConfig")
+        .as_object()
+        .contains("responseMimeType");
+  };
+  EXPECT_TRUE(json_asked("gemini-3.8-flash"));
+  EXPECT_FALSE(json_asked("gemini-2.5-flash"));
+  EXPECT_TRUE(json_asked("endpoints/123")) << "let the model say no";
+  EXPECT_TRUE(
+      generate_content_unmappable("gemini-2.5-flash").has(prompt_feature::tools_with_json_schema));
+}
+
 TEST(generate_content_answer, text_usage_and_tier) {
   const auto o = answer(R"({"candidates":[{"content":{"role":"model","parts":[
       {"text":"thinking","thought":true},{"text":"Hel"},{"text":"lo"}]},"finishReason":"STOP"}],
@@ -208,7 +225,7 @@ TEST(generate_content_answer, finish_reasons) {
   for (const char* filter : {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"})
     EXPECT_EQ(reason(filter), "content_filter") << filter;
   for (const char* slip : {"MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "OTHER"})
-    EXPECT_EQ(reason(slip), std::string("Rc ") + slip);
+    EXPECT_EQ(reason(slip), std::string("Rc1 ") + slip);
 }
 
 TEST(generate_content_answer, a_blocked_prompt_is_answered) {

@@ -43,6 +43,18 @@ TEST(money, a_bill_counts_cached_input_at_its_own_price) {
       << "a provider that counts more cached than input tokens bills no negative input";
 }
 
+TEST(money, a_call_costs_what_the_tier_that_served_it_costs) {
+  auto lane = priced(4, 8);
+  lane.tier = lane_tier::priority;
+  lane.other_tiers.emplace(lane_tier::standard, *priced(2, 4).price);
+  const auto input = [&](std::string_view tier) { return price_served(lane, tier).input.count(); };
+  EXPECT_EQ(input("default"), 2);
+  EXPECT_EQ(input("priority"), 4);
+  EXPECT_EQ(input(""), 4) << "not said";
+  EXPECT_EQ(input("flex"), 4) << "no price known";
+  EXPECT_EQ(input("scale"), 4) << "no tier of ours";
+}
+
 TEST(money, the_worst_case_is_made_of_bytes_images_and_output) {
   const auto lane = priced(1'000'000, 4'000'000);
   EXPECT_EQ(worst_case({300, 0, 1, tokens(50)}, lane), nano_usd(300'000 + 200'000));

@@ -31,11 +31,10 @@ planned_batch batch(const std::vector<lane_setup>& lanes, std::int64_t n,
   planned_batch out;
   prompt_kind kind;
   kind.model = "m";
-  kind.features = features.bits();
+  kind.features = features;
   auto& sums = out.kinds[kind];
   sums.prompts = n;
   sums.input = 100.0 * static_cast<double>(n);
-  sums.features = features;
   sums.max_output = tokens(10 * n);
   for (const auto& l : lanes) {
     lane_sums one;

@@ -253,6 +253,18 @@ TEST(prices, of_a_configuration_come_from_its_file_unless_the_lane_says_otherwis
   ASSERT_TRUE(listed) << listed.error().message;
   EXPECT_EQ(listed->pools[0].lanes[0].price->input, pico_usd_per_token(2'000'000));
   EXPECT_EQ(listed->pools[0].lanes[0].price->steps.size(), 1u);
+  const auto& tiers = listed->pools[0].lanes[0].other_tiers;
+  ASSERT_EQ(tiers.size(), 2u);
+  EXPECT_EQ(tiers.at(lane_tier::flex).input, pico_usd_per_token(1'000'000));
+  EXPECT_EQ(tiers.at(lane_tier::priority).input, pico_usd_per_token(5'000'000));
+  const auto sold_twice = read(
+      ", price: { input: 1, output: 2 } }, { model: gpt-a, tier: flex, max_output_tokens: 9, "
+      "price: { input: 0.5, output: 1 }");
+  ASSERT_TRUE(sold_twice) << sold_twice.error().message;
+  for (const auto& lane : sold_twice->pools[0].lanes) EXPECT_EQ(lane.other_tiers.size(), 1u);
+  EXPECT_EQ(sold_twice->pools[0].lanes[1].other_tiers.at(lane_tier::standard).input,
+            pico_usd_per_token(1'000'000))
+      << "a price of one's own is not mixed with the list's";
   const auto own = read(", price: { input: 1, output: 2, above: [{ tokens: 10, input: 3 }] }");
   ASSERT_TRUE(own) << own.error().message;
   EXPECT_EQ(own->pools[0].lanes[0].price->input, pico_usd_per_token(1'000'000));

@@ -57,6 +57,11 @@ TEST(provider_decode, chat_answer) {
   EXPECT_EQ(o.retry_after, std::nullopt);
 }
 
+TEST(provider_decode, the_tier_that_served_it) {
+  EXPECT_EQ(decode(chat, R"({"choices":[],"service_tier":"priority"})").service_tier, "priority");
+  EXPECT_EQ(decode(chat, R"({"choices":[],"service_tier":null})").service_tier, "");
+}
+
 TEST(provider_decode, responses_answer) {
   const outcome o = decode(
       responses,

@@ -11,8 +11,8 @@
 namespace spillway {
 
 /// The verdict in letters: A answered, R retry, S spill, D rejected, L lane down; then q quota
-/// signal, h unhealthy, c counts as attempt, d in doubt, v halve rate, s stale credentials; then
-/// the cause of a stopped lane.
+/// signal, h unhealthy, c counts as attempt, d in doubt, v halve rate, s stale credentials, 1 retry
+/// once; then the cause of a stopped lane.
 inline std::string verdict(const outcome& o) {
   std::string out;
   switch (o.kind) {
@@ -28,6 +28,7 @@ inline std::string verdict(const outcome& o) {
   if (o.in_doubt) out += 'd';
   if (o.halve_rate) out += 'v';
   if (o.stale_credentials) out += 's';
+  if (o.retry_once) out += '1';
   switch (o.down) {
     case down_cause::none: break;
     case down_cause::auth: out += " auth"; break;

@@ -22,6 +22,7 @@ row_facts sample() {
   static const std::string places[] = {"eu", "u\"s"};
   f.origin = {"azure", "mini", "eastus", "gpt-5.4-mini", "azure-openai", places};
   f.dropped = {"seed", "logit_bias"};
+  f.service_tier = "flex";
   f.status = 200;
   f.request_id = "req-7";
   f.body = R"({"object":"chat.completion"})";
@@ -64,9 +65,10 @@ class parsed_row {
 };
 
 const std::set<std::string> our_keys{
-    "job",          "pool",         "lane",          "region",        "model",    "attempts",
-    "maybe_billed", "input_tokens", "cached_tokens", "output_tokens", "cost_usd", "dropped",
-    "file",         "line",         "sent_at",       "done_at",       "provider", "residency"};
+    "job",      "pool",         "lane",         "region",        "model",
+    "attempts", "maybe_billed", "input_tokens", "cached_tokens", "output_tokens",
+    "cost_usd", "dropped",      "service_tier", "file",          "line",
+    "sent_at",  "done_at",      "provider",     "residency"};
 
 TEST(make_row, an_answer_has_the_documented_fields) {
   parsed_row row(make_row(sample()));
@@ -92,6 +94,7 @@ TEST(make_row, an_answer_has_the_documented_fields) {
   EXPECT_EQ(row.number("/spillway/output_tokens"), 30);
   EXPECT_DOUBLE_EQ(row.at("/spillway/cost_usd").get_double().value(), 0.00045);
   EXPECT_EQ(row.at("/spillway/dropped").get_array().value().size(), 2u);
+  EXPECT_EQ(row.text("/spillway/service_tier"), "flex");
   EXPECT_EQ(row.text("/spillway/file"), "in.jsonl");
   EXPECT_EQ(row.number("/spillway/line"), 12);
   EXPECT_EQ(row.text("/spillway/sent_at"), "2026-09-21T14:13:20.250Z");

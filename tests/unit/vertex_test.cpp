@@ -73,6 +73,19 @@ TEST(vertex_openai, the_model_names_its_publisher) {
   EXPECT_EQ(model("openai/gpt-oss-120b-maas"), "openai/gpt-oss-120b-maas");
 }
 
+TEST(vertex_openai, what_it_would_ignore_is_not_sent) {
+  const std::string body = R"({"model":"m","messages":[],"parallel_tool_calls":false,"seed":3,)"
+                           R"("logit_bias":{"1":2},"service_tier":"flex","top_k":3})";
+  EXPECT_EQ(json(vertex->encode(view_of(body), cloud_lane("x", lane_surface::openai)).body),
+            json(R"({"model":"google/x","messages":[],"seed":3})"));
+  const std::string response = R"({"model":"m","input":"w","service_tier":"flex"})";
+  EXPECT_EQ(json(vertex
+                     ->encode(view_of(response, "/v1/responses"),
+                              cloud_lane("x", lane_surface::responses))
+                     .body),
+            json(R"({"model":"x","input":"w"})"));
+}
+
 TEST(vertex_serves, by_surface) {
   const auto serves = [](lane_surface surface) {
     std::string out;

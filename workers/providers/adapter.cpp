@@ -12,8 +12,8 @@ adapter::adapter(const pool_config& pool) : source_(source_of(pool.provider)) {
   if (const auto endpoint = parse_endpoint(pool.endpoint)) prefix_ = endpoint->prefix;
 }
 
-outcome adapter::decode(std::string_view url, const call_result& call,
-                        const lane_config& lane) const {
+outcome adapter::decode(std::string_view url, const call_result& call, const lane_config& lane,
+                        prompt_features asked) const {
   outcome out;
   if (call.error != transport_error::none) {
     apply_transport_error(call, out);
@@ -25,7 +25,7 @@ outcome adapter::decode(std::string_view url, const call_result& call,
   out.requests = rates.requests;
   out.tokens_rate = rates.tokens;
   if (out.status >= 200 && out.status < 300)
-    decode_answer(url, call, lane, out);
+    decode_answer(url, call, lane, asked, out);
   else
     decode_error(call, out);
   return out;
@@ -36,6 +36,7 @@ void adapter::take_openai_answer(std::string_view url, std::string_view body,
   auto answer = read_answer(url, body);
   out.body = std::move(answer.line);
   out.usage = answer.usage;
+  out.service_tier = std::move(answer.service_tier);
   if (answer.error)
     set_error(std::move(*answer.error), call, out);
   else

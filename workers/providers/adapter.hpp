@@ -18,13 +18,13 @@ class adapter : public provider {
  public:
   explicit adapter(const pool_config&);
 
-  [[nodiscard]] outcome decode(std::string_view url, const call_result&,
-                               const lane_config&) const final;
+  [[nodiscard]] outcome decode(std::string_view url, const call_result&, const lane_config&,
+                               prompt_features asked = {}) const final;
 
  protected:
   /// The response has a 2xx status. Sets kind, usage and body, or calls `set_error`.
   virtual void decode_answer(std::string_view url, const call_result&, const lane_config&,
-                             outcome&) const = 0;
+                             prompt_features asked, outcome&) const = 0;
   /// Any other status. Reads the shapes of `read_error` unless a provider has one of its own.
   virtual void decode_error(const call_result&, outcome&) const;
 

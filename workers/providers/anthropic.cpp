@@ -40,7 +40,7 @@ class anthropic_provider final : public translating_adapter {
 
  protected:
   void decode_answer(std::string_view, const call_result& call, const lane_config& lane,
-                     outcome& out) const override {
+                     prompt_features, outcome& out) const override {
     take_limits(call, out);
     take_foreign(read_messages(call.response.body), call, lane, out);
   }

@@ -275,6 +275,7 @@ claude_traits claude_traits_of(std::string_view model) {
   const bool haiku = model.find("haiku") != std::string_view::npos;
   claude_traits out;
   out.sampling = version < 4.65;
+  out.one_heat = version >= 4.05;
   out.forced_tools = version < 5.05 || haiku;
   out.formats = version >= 4.45;
   out.adaptive = version >= 4.55;
@@ -292,6 +293,9 @@ prompt_features messages_unmappable(std::string_view model) {
                         prompt_feature::logit_bias | prompt_feature::service_tier |
                         prompt_feature::unknown_parameter | prompt_feature::unknown_content;
   if (!traits.sampling) out |= prompt_feature::temperature | prompt_feature::top_p;
+  if (traits.one_heat) out |= prompt_feature::temperature_with_top_p;
+  if (traits.adaptive || traits.budgets)
+    out |= prompt_feature::forced_with_effort | prompt_feature::sampling_with_effort;
   if (!traits.forced_tools) out |= prompt_feature::tool_choice;
   if (!traits.formats) out |= prompt_feature::json_schema | prompt_feature::strict_tools;
   if (!traits.adaptive && !traits.budgets) out |= prompt_feature::reasoning_effort;
@@ -313,10 +317,10 @@ std::string write_messages(const chat_request& chat, const lane_config& lane) {
     for (const std::string& stop : chat.stop) out.text(stop);
     out.close(']');
   }
-  if (traits.sampling) {
-    if (chat.temperature && *chat.temperature <= 1) out.value("temperature", *chat.temperature);
-    if (chat.top_p) out.value("top_p", *chat.top_p);
-  }
+  const auto without = withheld(chat, messages_unmappable(lane.as));
+  if (chat.temperature && *chat.temperature <= 1 && !without.has(prompt_feature::temperature))
+    out.value("temperature", *chat.temperature);
+  if (chat.top_p && !without.has(prompt_feature::top_p)) out.value("top_p", *chat.top_p);
   write_output(chat, traits, max_tokens, out);
   // Anything that looks like a person's address or number is refused.
   if (!chat.user.empty() && chat.user.find_first_of("@+") == std::string::npos)

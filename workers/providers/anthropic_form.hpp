@@ -14,7 +14,8 @@ namespace spillway {
 
 /// What `model` takes, as far as its name tells; an unknown name is taken for the newest.
 struct claude_traits {
-  bool sampling = false;        ///< temperature and top_p
+  bool sampling = false;        ///< temperature or top_p
+  bool one_heat = false;        ///< not both of them
   bool forced_tools = false;    ///< tool_choice "any" or one tool
   bool formats = false;         ///< output_config.format
   bool adaptive = false;        ///< thinks as it sees fit, steered by an effort

@@ -40,12 +40,11 @@ class bedrock_provider final : public translating_adapter {
 
  protected:
   void decode_answer(std::string_view url, const call_result&, const lane_config&,
-                     outcome&) const override;
+                     prompt_features asked, outcome&) const override;
   void decode_error(const call_result&, outcome&) const override;
 
  private:
   [[nodiscard]] std::string openai_root(const lane_config&) const;
-  void decode_embedding(const call_result&, const lane_config&, outcome&) const;
 
   bool mantle_ = false;
   std::string root_;         ///< what native paths follow
@@ -130,7 +129,8 @@ prompt_features bedrock_provider::unmappable(endpoint_kind endpoint,
 }
 
 void bedrock_provider::decode_answer(std::string_view url, const call_result& call,
-                                     const lane_config& lane, outcome& out) const {
+                                     const lane_config& lane, prompt_features asked,
+                                     outcome& out) const {
   const std::string_view body = call.response.body;
   if (lane.surface == lane_surface::converse) {
     auto read = read_converse(body);
@@ -140,7 +140,8 @@ void bedrock_provider::decode_answer(std::string_view url, const call_result& ca
       read.error = aws_failure_inside(call.response, "output.message");
     take_foreign(std::move(read), call, lane, out);
   } else if (lane.surface == lane_surface::invoke) {
-    decode_embedding(call, lane, out);
+    take_embeddings(read_invoke_embedding(call.response), call, lane, asked, out);
+    out.service_tier = one_line(call.response.header("x-amzn-bedrock-service-tier"), 32);
   } else if (lane.surface == lane_surface::responses && url != responses_url) {
     take_foreign(read_responses(body), call, lane, out);
   } else if (url == chat_url) {
@@ -148,19 +149,6 @@ void bedrock_provider::decode_answer(std::string_view url, const call_result& ca
   } else {
     take_openai_answer(url, body, call, out);
   }
-}
-
-void bedrock_provider::decode_embedding(const call_result& call, const lane_config& lane,
-                                        outcome& out) const {
-  auto read = read_invoke_embedding(call.response, lane);
-  out.usage = read.answer.usage;
-  if (read.error) {
-    out.body = read_error(out.status, call.response.body).line;
-    set_error(std::move(*read.error), call, out);
-    return;
-  }
-  out.body = write_embedding_answer(read.answer);
-  out.kind = outcome_kind::answered;
 }
 
 void bedrock_provider::decode_error(const call_result& call, outcome& out) const {

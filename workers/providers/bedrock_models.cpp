@@ -11,20 +11,22 @@ using enum prompt_feature;
 using enum effort_form;
 
 constexpr prompt_features heat = temperature | temperature_above_1 | top_p;
+constexpr prompt_features heat_awake =
+    sampling_with_reasoning;  // taken by a model told not to think
+constexpr prompt_features both = temperature_with_top_p;
 constexpr prompt_features forced = tool_choice;
 constexpr prompt_features no_tools = tools | tool_choice | strict_tools;
 constexpr prompt_features eyes = image_data;
 constexpr prompt_features schema = json_schema;
 constexpr prompt_features loose = strict_tools;  // takes tools, but no word on strictness
-constexpr prompt_features nothing;
 
 // First match wins. What is not refused is sent.
 constexpr bedrock_model models[] = {
-    {"anthropic.claude-opus-4-5", nothing, none, 5},
-    {"anthropic.claude-sonnet-4-5", nothing, none, 5},
-    {"anthropic.claude-haiku-4-5", nothing, none, 5},
-    {"anthropic.claude-opus-4-6", nothing, adaptive, 5},
-    {"anthropic.claude-sonnet-4-6", nothing, adaptive, 5},
+    {"anthropic.claude-opus-4-5", both, none, 5},
+    {"anthropic.claude-sonnet-4-5", both, none, 5},
+    {"anthropic.claude-haiku-4-5", both, none, 5},
+    {"anthropic.claude-opus-4-6", both, adaptive, 5},
+    {"anthropic.claude-sonnet-4-6", both, adaptive, 5},
     {"anthropic.claude-opus-4-7", heat | schema | loose, adaptive, 5},
     {"anthropic.claude-opus-4-8", heat | loose, adaptive, 5},
     {"anthropic.claude-sonnet-5-5", heat | forced | loose, adaptive, 5},
@@ -35,6 +37,7 @@ constexpr bedrock_model models[] = {
     {"anthropic.claude-fable-5-1", heat | forced | schema | loose, adaptive, 5},
     {"anthropic.claude-fable-5", heat | schema | loose, adaptive, 5},
     {"anthropic.claude-mythos-5", heat | forced | loose, adaptive, 5},
+    {"anthropic.claude-opus-4-1", both | schema | loose, none, 5},
     {"anthropic.", schema | loose, none, 5},
     {"amazon.nova-2-", schema | loose, nova},
     {"amazon.nova-micro", schema | eyes | loose, none},
@@ -42,9 +45,9 @@ constexpr bedrock_model models[] = {
     {"amazon.titan", schema | eyes | no_tools, none},
     {"openai.gpt-oss-safeguard", schema | eyes | forced | loose, plain},
     {"openai.gpt-oss", schema | eyes | loose, plain},
-    {"openai.gpt-5.4", heat | schema | loose, reasoning, 1, 16},
-    {"openai.gpt-5.5", heat | schema | loose, reasoning, 1, 16},
-    {"openai.gpt-", heat | stop | schema | loose, reasoning, 1, 16},
+    {"openai.gpt-5.4", heat_awake | schema | loose, reasoning, 1, 16},
+    {"openai.gpt-5.5", heat_awake | schema | loose, reasoning, 1, 16},
+    {"openai.gpt-", heat_awake | stop | schema | loose, reasoning, 1, 16},
     {"xai.grok-", stop | schema | loose, none, 1, 16},
     {"deepseek.r1", schema | eyes | no_tools, none},
     {"deepseek.v3", eyes | loose, plain},
@@ -107,6 +110,11 @@ std::string_view base_model(std::string_view id) {
 }
 
 const bedrock_model& bedrock_model_of(const lane_config& lane) { return row_of(known_id(lane)); }
+
+bool takes_single_calls(const bedrock_model& model) {
+  return model.prefix.starts_with("anthropic.claude-") &&
+         model.prefix != "anthropic.claude-opus-4-1";
+}
 
 bool is_bedrock_gpt_oss(const lane_config& lane) {
   return known_id(lane).starts_with("openai.gpt-oss") || known_id(lane).starts_with("gpt-oss");

@@ -36,6 +36,9 @@ struct bedrock_model {
 /// have tools and eyes: its own refusal is the better judge.
 [[nodiscard]] const bedrock_model& bedrock_model_of(const lane_config&);
 
+/// Claude from 4.5 on can be told to call one tool at a time (`disable_parallel_tool_use`).
+[[nodiscard]] bool takes_single_calls(const bedrock_model&);
+
 /// GPT-5 and later, which refuse sampling parameters while they reason.
 [[nodiscard]] bool is_bedrock_gpt(const lane_config&);
 [[nodiscard]] bool is_bedrock_gpt_oss(const lane_config&);

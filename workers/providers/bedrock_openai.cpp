@@ -1,6 +1,5 @@
 #include "workers/providers/bedrock_openai.hpp"
 
-#include "orchestrator/runtime/json_string.hpp"
 #include "workers/providers/bedrock_models.hpp"
 #include "workers/providers/body_rewrite.hpp"
 #include "workers/providers/chat_answer.hpp"
@@ -124,10 +123,8 @@ prompt_features bedrock_openai_unmappable(endpoint_kind endpoint, const lane_con
     refused |= logit_bias;
     if (!mantle) refused |= json_object | json_schema;  // silently ignored there
   } else if (is_bedrock_gpt(lane)) {
-    // Taken with reasoning_effort "none" alone; a lane's answer can't depend on a value.
-    refused |= temperature | temperature_above_1 | top_p | penalties | logprobs | stop;
-    const bool chat = endpoint == endpoint_kind::chat_completions;
-    if (chat && !mantle) refused |= tools | tool_choice | parallel_tool_calls | strict_tools;
+    refused |= sampling_with_reasoning | stop;
+    if (endpoint == endpoint_kind::chat_completions && !mantle) refused |= tools_with_reasoning;
   } else if (base_model(lane.as).starts_with("xai.")) {
     refused |= penalties | stop;
   }
@@ -138,20 +135,16 @@ prompt_features bedrock_openai_unmappable(endpoint_kind endpoint, const lane_con
 std::string bedrock_openai_body(const prompt_view& prompt, const lane_config& lane,
                                 prompt_features refused) {
   using kind = member_change::kind;
-  const auto model = json_string(lane.as);
-  const auto dropped = parameters_of(prompt, refused & droppable_features);
-  std::vector<member_change> changes = {{kind::set, "model", model}};
-  for (const auto& key : dropped)
-    if (key != "service_tier") changes.push_back({kind::remove, key, {}});
-  if (prompt.url == url_of(endpoint_kind::chat_completions))
-    changes.push_back({kind::rename, "max_tokens", "max_completion_tokens"});
+  std::vector<member_change> changes;
   if (lane.tier == lane_tier::flex)
     changes.push_back({kind::set, "service_tier", R"("flex")"});
   else if (lane.tier == lane_tier::priority)
     changes.push_back({kind::set, "service_tier", R"("priority")"});
   else
-    changes.push_back({kind::remove, "service_tier", {}});
-  return rewrite_body(prompt.body, changes);
+    changes.push_back({kind::remove, "service_tier"});
+  if (prompt.url == url_of(endpoint_kind::chat_completions))
+    changes.push_back({kind::rename, "max_tokens", "max_completion_tokens"});
+  return body_without(prompt, lane.as, refused, std::move(changes));
 }
 
 std::string tidied_chat_answer(std::string_view body, bool inline_reasoning) {

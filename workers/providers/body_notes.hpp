@@ -15,6 +15,7 @@ struct chat_request;
 struct body_notes {
   prompt_features features;
   std::string problem;  ///< the first shape that no lane could make sense of; empty when none
+  std::string effort;   ///< how hard the prompt says to think; empty when it does not
   /// When set, receives the key behind each feature.
   std::vector<std::pair<prompt_feature, std::string>>* names = nullptr;
 
@@ -22,6 +23,13 @@ struct body_notes {
     features |= feature;
     if (names) names->emplace_back(feature, key);
   }
+  /// A key that says what goes without saying: nobody has to pass it on, but whoever refuses the
+  /// key must not see it.
+  void note_usual(prompt_feature feature, std::string_view key) {
+    if (names) names->emplace_back(feature, key);
+  }
+  /// Adds the features that are pairs, once everything is noted.
+  void note_pairs();
   /// A value of the wrong form: only the provider itself can say what it makes of it.
   void wrong(std::string_view key, std::string_view expected) {
     if (problem.empty()) problem = std::string(key) + ": expected " + std::string(expected);

@@ -5,7 +5,6 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <vector>
 
 namespace spillway {
 
@@ -67,6 +66,15 @@ std::string rewrite_body(std::string_view body, std::span<const member_change> c
   for (const auto& change : changes)
     if (change.what == kind::set) append_member(change.key, change.text, out);
   return out += '}';
+}
+
+std::string body_without(const prompt_view& prompt, std::string_view model, prompt_features refused,
+                         std::vector<member_change> more) {
+  const auto name = json_string(model);
+  const auto dropped = parameters_of(prompt, refused & droppable_features);
+  more.push_back({kind::set, "model", name});
+  for (const auto& key : dropped) more.push_back({kind::remove, key});
+  return rewrite_body(prompt.body, more);
 }
 
 }  // namespace spillway

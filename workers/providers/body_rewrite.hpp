@@ -1,9 +1,12 @@
 // Bodies that go out nearly as they came in: a few members set, renamed or left out.
 #pragma once
 
+#include "workers/provider.hpp"
+
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace spillway {
 
@@ -21,5 +24,11 @@ struct member_change {
 /// The object with these changes; every other value stays, byte for byte. A body that is no JSON
 /// object comes back as it is: prompts were validated when they were read.
 [[nodiscard]] std::string rewrite_body(std::string_view body, std::span<const member_change>);
+
+/// The prompt's body with the lane's name for the model, without the members that carry what is
+/// refused and may be dropped. `more` goes before that: what it sets stays.
+[[nodiscard]] std::string body_without(const prompt_view&, std::string_view model,
+                                       prompt_features refused,
+                                       std::vector<member_change> more = {});
 
 }  // namespace spillway

@@ -70,4 +70,8 @@ struct chat_request {
 /// Reads the body of a /v1/chat/completions prompt. Fails on what no lane could make sense of.
 [[nodiscard]] result<chat_request> read_chat(std::string_view body);
 
+/// What a request has to leave out for a lane that can't map these features: those, what of a pair
+/// has to go, and keys that say what goes without saying.
+[[nodiscard]] prompt_features withheld(const chat_request&, prompt_features unmappable);
+
 }  // namespace spillway

@@ -3,6 +3,10 @@
 #include "orchestrator/runtime/json_string.hpp"
 #include "workers/providers/json_reader.hpp"
 
+#include <openssl/evp.h>
+
+#include <bit>
+
 namespace spillway {
 
 namespace {
@@ -41,6 +45,26 @@ void append_choice(const chat_choice& choice, std::size_t index, std::string& ou
   out += '}';
 }
 
+/// As OpenAI does it for `encoding_format: base64`.
+std::string base64_vector(std::string_view numbers_json) {
+  static_assert(std::endian::native == std::endian::little);
+  std::vector<float> values;
+  const parsed_json json = parse_json(numbers_json);
+  simdjson::dom::array numbers;
+  if (json.ok && !json.root.get_array().get(numbers))
+    for (const simdjson::dom::element number : numbers) {
+      double value = 0;
+      if (!number.get_double().get(value)) values.push_back(static_cast<float>(value));
+    }
+  const auto bytes = values.size() * sizeof(float);
+  std::string out(4 * ((bytes + 2) / 3) + 1, '\0');  // OpenSSL adds a zero byte
+  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                   reinterpret_cast<const unsigned char*>(values.data()),
+                                   static_cast<int>(bytes));
+  out.resize(static_cast<std::size_t>(size));
+  return out;
+}
+
 }  // namespace
 
 std::string write_chat_answer(const chat_answer& answer) {
@@ -77,7 +101,10 @@ std::string write_embedding_answer(const embedding_answer& answer) {
   for (std::size_t i = 0; i < answer.vectors_json.size(); ++i) {
     if (i > 0) out += ',';
     out += "{\"object\":\"embedding\",\"index\":" + std::to_string(i) + ",\"embedding\":";
-    out += answer.vectors_json[i];
+    if (answer.base64)
+      out.append(1, '"').append(base64_vector(answer.vectors_json[i])).append(1, '"');
+    else
+      out += answer.vectors_json[i];
     out += '}';
   }
   out += "],\"model\":";

@@ -37,6 +37,7 @@ struct chat_answer {
 struct embedding_answer {
   std::string model;
   std::vector<std::string> vectors_json;  ///< each a JSON array of numbers
+  bool base64 = false;                    ///< to be written as base64 of little-endian float32
   token_usage usage;
 };
 

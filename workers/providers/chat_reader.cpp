@@ -136,13 +136,19 @@ void chat_walk::max_completion_tokens(std::string_view key, element value) {
 
 void chat_walk::heat(std::string_view key, element value) {
   read_number(key, value, out_.temperature);
-  notes_.note(temperature, key);
+  if (out_.temperature == 1)
+    notes_.note_usual(temperature, key);
+  else
+    notes_.note(temperature, key);
   if (out_.temperature && *out_.temperature > 1) notes_.note(temperature_above_1, key);
 }
 
 void chat_walk::nucleus(std::string_view key, element value) {
   read_number(key, value, out_.top_p);
-  notes_.note(top_p, key);
+  if (out_.top_p == 1)
+    notes_.note_usual(top_p, key);
+  else
+    notes_.note(top_p, key);
 }
 
 void chat_walk::penalty(std::string_view key, element value) {
@@ -196,7 +202,9 @@ void chat_walk::bias(std::string_view key, element value) {
 }
 
 void chat_walk::effort(std::string_view key, element value) {
-  read_text(key, value, out_.reasoning_effort);
+  std::string_view text;
+  if (value.get_string().get(text)) return notes_.wrong(key, "a string");
+  notes_.effort = out_.reasoning_effort = text;
   notes_.note(reasoning_effort, key);
 }
 
@@ -324,6 +332,19 @@ void walk_chat(std::string_view body, body_notes& notes, chat_request* into) {
     notes.wrong("body", "a JSON object");
   else
     chat_walk(notes, into).read(root);
+  notes.note_pairs();
+}
+
+prompt_features withheld(const chat_request& chat, prompt_features unmappable) {
+  auto out = unmappable;
+  const bool thinks = chat.reasoning_effort != "none";
+  if (out.has(sampling_with_reasoning) && thinks) out |= sampling_features;
+  if (out.has(sampling_with_effort) && thinks && !chat.reasoning_effort.empty())
+    out |= temperature | top_p;
+  if (out.has(temperature_with_top_p) && chat.temperature && chat.top_p)
+    out |= *chat.temperature == 1 ? temperature : top_p;
+  if (out.has(tools_with_json_object) && !chat.tools.empty()) out |= json_object;
+  return out;
 }
 
 result<chat_request> read_chat(std::string_view body) {

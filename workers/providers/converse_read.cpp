@@ -78,7 +78,8 @@ foreign_answer read_converse(std::string_view body) {
   choice.finish_reason = finish_reason(stop);
   out.answer.choices.push_back(std::move(choice));
   if (const auto tier = object_at(root, "serviceTier"))
-    if (const auto type = text_at(*tier, "type"); type == "flex" || type == "priority")
+    if (const auto type = text_at(*tier, "type");
+        type == "flex" || type == "priority" || type == "default")
       out.answer.service_tier = type;
   return out;
 }

@@ -38,7 +38,7 @@ class converse_writer {
       : request_(request),
         lane_(lane),
         model_(bedrock_model_of(lane)),
-        refused_(converse_unmappable(lane)) {}
+        refused_(withheld(request, converse_unmappable(lane))) {}
 
   std::string write();
 
@@ -56,6 +56,8 @@ class converse_writer {
   void tools();
   void tool_spec(const chat_tool&);
   void extra_fields();
+  bool effort(json_writer& fields);
+  void single_calls(json_writer& fields);
   void output_format();
   void tier();
   [[nodiscard]] bool has_tool_history() const;
@@ -236,33 +238,57 @@ void converse_writer::tool_spec(const chat_tool& tool) {
   json_.close('}').close('}');
 }
 
+/// What Converse has no field for goes to the model as it is.
 void converse_writer::extra_fields() {
+  std::string fields;
+  json_writer extra(fields);
+  extra.open('{');
+  const bool thinks = effort(extra);
+  single_calls(extra);
+  extra.close('}');
+  if (fields != "{}") json_.raw("additionalModelRequestFields", fields);
+  if (thinks && model_.effort == effort_form::adaptive)
+    json_.raw("additionalModelResponseFieldPaths", R"(["/usage/output_tokens_details"])");
+}
+
+/// False when nothing is asked of the model.
+bool converse_writer::effort(json_writer& fields) {
   const std::string_view effort = request_.reasoning_effort;
-  if (effort.empty() || !may(prompt_feature::reasoning_effort)) return;
-  const auto fields = [&]() -> json_writer& {
-    return json_.key("additionalModelRequestFields").open('{');
-  };
+  if (effort.empty() || !may(prompt_feature::reasoning_effort)) return false;
+  // Without the field these two do not think.
+  const bool off_by_default =
+      model_.effort == effort_form::nova || model_.effort == effort_form::adaptive;
+  if (effort == "none" && off_by_default) return false;
+  const std::string_view least = effort == "minimal" ? "low" : effort;
   switch (model_.effort) {
-    case effort_form::none: return;
-    case effort_form::plain: fields().text("reasoning_effort", effort).close('}'); return;
+    case effort_form::none: return false;
+    case effort_form::plain: fields.text("reasoning_effort", effort); break;
     case effort_form::reasoning:
-      fields().key("reasoning").open('{').text("effort", effort).close('}').close('}');
-      return;
+      fields.key("reasoning").open('{').text("effort", effort).close('}');
+      break;
     case effort_form::nova: {
-      if (effort == "none") return;  // as without the field
-      const bool named = effort == "low" || effort == "medium" || effort == "high";
-      fields().key("reasoningConfig").open('{').text("type", "enabled");
-      json_.text("maxReasoningEffort", named ? effort : effort == "minimal" ? "low" : "high");
-      json_.close('}').close('}');
-      return;
+      const bool named = least == "low" || least == "medium" || least == "high";
+      fields.key("reasoningConfig").open('{').text("type", "enabled");
+      fields.text("maxReasoningEffort", named ? least : "high").close('}');
+      break;
     }
     case effort_form::adaptive:
-      if (effort == "none") return;
-      fields().raw("thinking", R"({"type":"adaptive"})").key("output_config").open('{');
-      json_.text("effort", effort == "minimal" ? "low" : effort).close('}').close('}');
-      json_.raw("additionalModelResponseFieldPaths", R"(["/usage/output_tokens_details"])");
-      return;
+      fields.raw("thinking", R"({"type":"adaptive"})").key("output_config").open('{');
+      fields.text("effort", least).close('}');
+      break;
   }
+  return true;
+}
+
+void converse_writer::single_calls(json_writer& fields) {
+  const bool asked = request_.parallel_tool_calls == false && !request_.tools.empty() &&
+                     request_.tool_choice != chat_tool_choice::none;
+  if (!asked || !may(prompt_feature::parallel_tool_calls) || !may(prompt_feature::tools)) return;
+  fields.key("tool_choice").open('{');
+  // Refused where toolConfig has a choice of its own.
+  if (request_.tool_choice == chat_tool_choice::unset || !may(prompt_feature::tool_choice))
+    fields.text("type", "auto");
+  fields.value("disable_parallel_tool_use", true).close('}');
 }
 
 void converse_writer::output_format() {
@@ -335,10 +361,14 @@ void append_closed(element value, std::string& out) {
 prompt_features converse_unmappable(const lane_config& lane) {
   using enum prompt_feature;
   const bedrock_model& model = bedrock_model_of(lane);
-  auto refused = parallel_tool_calls | image_url | audio | file_input | json_object | seed |
-                 choices | temperature_above_1 | penalties | logprobs | logit_bias | service_tier |
+  // JSON without a schema has no field here. A tool that has to be called, with any object as its
+  // input, is no way around: models then give back the empty object (seen by LiteLLM).
+  auto refused = image_url | audio | file_input | json_object | seed | choices |
+                 temperature_above_1 | penalties | logprobs | logit_bias | service_tier |
                  unknown_parameter | unknown_content | model.refuses;
   if (model.effort == effort_form::none) refused |= reasoning_effort;
+  if (model.effort == effort_form::adaptive) refused |= forced_with_effort | sampling_with_effort;
+  if (!takes_single_calls(model)) refused |= parallel_tool_calls;
   return refused;
 }
 

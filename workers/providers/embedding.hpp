@@ -15,7 +15,6 @@ namespace spillway {
 struct embedding_request {
   std::vector<std::string> texts;  ///< empty when the input is token ids
   std::optional<std::int64_t> dimensions;
-  bool base64 = false;
   prompt_features features;
 };
 

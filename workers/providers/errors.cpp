@@ -220,6 +220,7 @@ void apply_rule(const error_rule& rule, const error_report& report, std::string_
   out.in_doubt = (traits & trait_in_doubt) != 0;
   out.halve_rate = (traits & trait_halve_rate) != 0;
   out.stale_credentials = (traits & trait_stale) != 0;
+  out.retry_once = (traits & trait_once) != 0;
   out.down = down_cause::none;
   if (actions & act_stop_auth)
     out.down = down_cause::auth;

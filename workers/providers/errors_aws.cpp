@@ -52,14 +52,14 @@ constexpr error_rule table[] = {
     {aws, 400, 400, "ValidationException", "", "exceeds the model limit", S | D, firm},
 
     // The model's own trouble, with the status it gave.
-    {aws, 408, 408, "ModelTimeoutException", "", "", R | S, counts | doubt},
+    {aws, 408, 408, "ModelTimeoutException", "", "", R | S, counts | doubt | once},
     {aws, 400, 400, "ModelErrorException", "", "", D, firm},
     {aws, 424, 424, "", "", "", R, counts},
     {aws, 529, 529, "", "", "", R | H | S, counts},
 
     // Inside an answer.
-    {aws, 200, 200, "malformed_model_output", "", "", R | S, counts},
-    {aws, 200, 200, "malformed_tool_use", "", "", R | S, counts},
+    {aws, 200, 200, "malformed_model_output", "", "", R | S, counts | once},
+    {aws, 200, 200, "malformed_tool_use", "", "", R | S, counts | once},
 };
 
 }  // namespace

@@ -32,15 +32,16 @@ constexpr error_rule table[] = {
 
     {google, 429, 429, "RESOURCE_EXHAUSTED", "", "", R | Q | S, 0},
     {google, 409, 409, "ABORTED", "", "", R | S, counts},
-    {google, 499, 499, "CANCELLED", "", "", R | S, counts | doubt},
+    {google, 499, 499, "CANCELLED", "", "", R | S, counts | doubt | once},
+    {google, 504, 504, "DEADLINE_EXCEEDED", "", "", R | H | S, counts | doubt | once},
 
     // The model slipped, inside an answer of status 200.
-    {google, 200, 200, "MALFORMED_FUNCTION_CALL", "", "", R | S, counts},
-    {google, 200, 200, "MALFORMED_RESPONSE", "", "", R | S, counts},
-    {google, 200, 200, "UNEXPECTED_TOOL_CALL", "", "", R | S, counts},
-    {google, 200, 200, "TOO_MANY_TOOL_CALLS", "", "", R | S, counts},
-    {google, 200, 200, "FINISH_REASON_UNSPECIFIED", "", "", R | S, counts},
-    {google, 200, 200, "OTHER", "", "", R | S, counts},
+    {google, 200, 200, "MALFORMED_FUNCTION_CALL", "", "", R | S, counts | once},
+    {google, 200, 200, "MALFORMED_RESPONSE", "", "", R | S, counts | once},
+    {google, 200, 200, "UNEXPECTED_TOOL_CALL", "", "", R | S, counts | once},
+    {google, 200, 200, "TOO_MANY_TOOL_CALLS", "", "", R | S, counts | once},
+    {google, 200, 200, "FINISH_REASON_UNSPECIFIED", "", "", R | S, counts | once},
+    {google, 200, 200, "OTHER", "", "", R | S, counts | once},
 };
 
 }  // namespace

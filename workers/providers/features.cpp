@@ -48,9 +48,13 @@ bool note_sampling(std::string_view key, element value, body_notes& notes) {
   double number = 0;
   const bool is_number = !value.get_double().get(number);
   std::string_view text;
-  if (key == "temperature") {
+  if (key == "temperature" && is_number && number == 1) {
+    notes.note_usual(feature::temperature, key);
+  } else if (key == "temperature") {
     notes.note(feature::temperature, key);
     if (is_number && number > 1) notes.note(feature::temperature_above_1, key);
+  } else if (key == "top_p" && is_number && number == 1) {
+    notes.note_usual(feature::top_p, key);
   } else if (key == "top_p") {
     notes.note(feature::top_p, key);
   } else if (key == "presence_penalty" || key == "frequency_penalty") {
@@ -156,8 +160,10 @@ void note_members(std::string_view key, element value, body_notes& notes) {
     if (member.is_null()) continue;
     const auto path = std::string(key) + "." + std::string(std::string_view(name));
     object format;
+    std::string_view word;
     if (path == "reasoning.effort") {
       notes.note(feature::reasoning_effort, path);
+      if (!member.get_string().get(word)) notes.effort = word;
     } else if (path == "text.format" && !member.get_object().get(format)) {
       const auto type = text_at(format, "type");
       if (type == "json_object") notes.note(feature::json_object, path);
@@ -192,6 +198,7 @@ void walk_responses(const object& body, body_notes& notes) {
       if (!usual) notes.note(feature::unknown_parameter, key);
     }
   }
+  notes.note_pairs();
 }
 
 void note_embedding_input(element input, body_notes& notes, std::vector<std::string>* texts) {
@@ -266,6 +273,28 @@ void walk(const prompt_view& prompt, body_notes& notes) {
 
 }  // namespace
 
+void body_notes::note_pairs() {
+  const auto pair = [&](prompt_feature made, prompt_features of) {
+    if (!(features & of).empty()) features |= made;
+    if (!names) return;
+    for (std::size_t i = 0, noted = names->size(); i < noted; ++i)
+      if (of.has((*names)[i].first)) names->emplace_back(made, std::string((*names)[i].second));
+  };
+  const bool thinks = effort != "none";
+  if (thinks) pair(feature::sampling_with_reasoning, sampling_features);
+  if (thinks) pair(feature::tools_with_reasoning, feature::tools);
+  if (thinks && !effort.empty()) {
+    pair(feature::sampling_with_effort, feature::temperature | feature::top_p);
+    pair(feature::forced_with_effort, feature::tool_choice);
+  }
+  if (features.has(feature::temperature) && features.has(feature::top_p))
+    pair(feature::temperature_with_top_p, feature::top_p);
+  if (features.has(feature::tools)) {
+    pair(feature::tools_with_json_object, feature::json_object);
+    pair(feature::tools_with_json_schema, feature::json_schema);
+  }
+}
+
 prompt_features features_of(const prompt_view& prompt) {
   body_notes notes;
   walk(prompt, notes);
@@ -296,7 +325,6 @@ result<embedding_request> read_embedding(std::string_view text) {
     walk_embedding(body, notes, &out);
   if (!notes.problem.empty()) return failure{failure_kind::usage, "body." + notes.problem};
   out.features = notes.features;
-  out.base64 = out.features.has(prompt_feature::base64_vectors);
   return out;
 }
 

@@ -4,8 +4,6 @@
 #include "workers/providers/openai_body.hpp"
 #include "workers/providers/text.hpp"
 
-#include <algorithm>
-
 namespace spillway {
 
 error_report failure_inside(std::string_view code, std::string_view message) {
@@ -26,10 +24,7 @@ error_report no_answer(std::string_view body, std::string_view missing) {
   return failure_inside("malformed_response", "the answer has no " + std::string(missing));
 }
 
-tokens count_of(std::optional<std::int64_t> count) {
-  constexpr std::int64_t nonsense = 1'000'000'000'000;
-  return tokens(std::clamp<std::int64_t>(count.value_or(0), 0, nonsense));
-}
+tokens count_of(std::optional<std::int64_t> count) { return tokens(count.value_or(0)); }
 
 void translating_adapter::take_foreign(foreign_answer read, const call_result& call,
                                        const lane_config& lane, outcome& out) const {
@@ -43,7 +38,23 @@ void translating_adapter::take_foreign(foreign_answer read, const call_result& c
   answer.id = answer_id("chatcmpl-", answer.id, call.response.body);
   if (answer.model.empty()) answer.model = lane.as;
   answer.created = created_at(call.done_at);
+  out.service_tier = answer.service_tier;
   out.body = write_chat_answer(answer);
+  out.kind = outcome_kind::answered;
+}
+
+void translating_adapter::take_embeddings(foreign_embeddings read, const call_result& call,
+                                          const lane_config& lane, prompt_features asked,
+                                          outcome& out) const {
+  out.usage = read.answer.usage;
+  if (read.error) {
+    out.body = read_error(out.status, call.response.body).line;
+    set_error(std::move(*read.error), call, out);
+    return;
+  }
+  if (read.answer.model.empty()) read.answer.model = lane.as;
+  read.answer.base64 = asked.has(prompt_feature::base64_vectors);
+  out.body = write_embedding_answer(read.answer);
   out.kind = outcome_kind::answered;
 }
 

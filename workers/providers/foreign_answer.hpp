@@ -16,6 +16,11 @@ struct foreign_answer {
   std::optional<error_report> error;
 };
 
+struct foreign_embeddings {
+  embedding_answer answer;  ///< `model` is what the provider says; may be empty
+  std::optional<error_report> error;
+};
+
 /// The value, or an empty one: what can't be read is unmappable and goes to no lane, so that the
 /// empty request only stands for "refused".
 template <class Request>
@@ -29,7 +34,7 @@ template <class Request>
 /// What an answer that is none says: the error in it, else `malformed_response`.
 [[nodiscard]] error_report no_answer(std::string_view body, std::string_view missing);
 
-/// A count that sums can't overflow.
+/// A count that was read, or none.
 [[nodiscard]] tokens count_of(std::optional<std::int64_t>);
 
 /// An adapter of which some lanes speak another form.
@@ -40,6 +45,8 @@ class translating_adapter : public adapter {
  protected:
   /// Fills what the answer left open, and writes it in the OpenAI form.
   void take_foreign(foreign_answer, const call_result&, const lane_config&, outcome&) const;
+  void take_embeddings(foreign_embeddings, const call_result&, const lane_config&,
+                       prompt_features asked, outcome&) const;
 };
 
 }  // namespace spillway

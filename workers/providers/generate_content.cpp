@@ -225,7 +225,8 @@ void write_thinking(const chat_request& chat, const gemini_traits& traits, json_
   out.close('}');
 }
 
-void write_settings(const chat_request& chat, const gemini_traits& traits, json_writer& out) {
+void write_settings(const chat_request& chat, const gemini_traits& traits, prompt_features without,
+                    json_writer& out) {
   out.key("generationConfig").open('{');
   if (chat.max_tokens) out.value("maxOutputTokens", *chat.max_tokens);
   if (chat.temperature) out.value("temperature", *chat.temperature);
@@ -245,7 +246,10 @@ void write_settings(const chat_request& chat, const gemini_traits& traits, json_
     out.value("responseLogprobs", true);
     if (chat.top_logprobs) out.value("logprobs", *chat.top_logprobs);
   }
-  if (chat.format != chat_format::text) out.text("responseMimeType", "application/json");
+  const bool left_out =
+      chat.format == chat_format::json_object && without.has(prompt_feature::json_object);
+  if (chat.format != chat_format::text && !left_out)
+    out.text("responseMimeType", "application/json");
   if (chat.format == chat_format::json_schema && !chat.schema_json.empty())
     out.raw("responseJsonSchema", chat.schema_json);
   write_thinking(chat, traits, out);
@@ -277,6 +281,7 @@ gemini_traits gemini_traits_of(std::string_view model) {
   out.minimal_level = out.thinking_levels && flash && version < 3.65;
   out.budget_min = out.thinking_budgets && !flash ? 128 : 0;
   out.penalties = version < 3;
+  out.tools_and_json = version == 0 || version >= 3;  // the unknown ones can say no themselves
   return out;
 }
 
@@ -289,6 +294,8 @@ prompt_features generate_content_unmappable(std::string_view model) {
                         prompt_feature::unknown_content;
   if (!traits.penalties) out |= prompt_feature::penalties;
   if (!traits.thinking_levels && !traits.thinking_budgets) out |= prompt_feature::reasoning_effort;
+  if (!traits.tools_and_json)
+    out |= prompt_feature::tools_with_json_object | prompt_feature::tools_with_json_schema;
   return out;
 }
 
@@ -300,7 +307,7 @@ std::string write_generate_content(const chat_request& chat, std::string_view mo
   write_system(chat, out);
   contents_writer(chat, traits, out).write();
   write_tools(chat, out);
-  write_settings(chat, traits, out);
+  write_settings(chat, traits, withheld(chat, generate_content_unmappable(model)), out);
   out.close('}');
   return body;
 }

@@ -19,6 +19,7 @@ struct gemini_traits {
   bool can_stop_thinking = false;  ///< a budget of 0 is allowed
   std::int64_t budget_min = 0;
   bool penalties = false;
+  bool tools_and_json = false;  ///< in one request
 };
 [[nodiscard]] gemini_traits gemini_traits_of(std::string_view model);
 

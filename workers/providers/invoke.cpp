@@ -58,8 +58,8 @@ std::optional<std::int64_t> counted_tokens(const http_response& response) {
   const auto text = response.header(token_count_header);
   std::int64_t count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc() || end != text.data() + text.size() || count < 0) return std::nullopt;
-  return count;
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole && count >= 0 && count <= count_max ? std::optional(count) : std::nullopt;
 }
 
 }  // namespace
@@ -68,8 +68,7 @@ bool is_invoke_embedding(const lane_config& lane) { return family_of(lane) != fa
 
 prompt_features invoke_unmappable(const lane_config& lane) {
   using enum prompt_feature;
-  // An answer does not say in which encoding it was asked for.
-  prompt_features refused = embedding_tokens | base64_vectors | unknown_parameter | unknown_content;
+  prompt_features refused = embedding_tokens | unknown_parameter | unknown_content;
   const auto kind = family_of(lane);
   if (kind == family::titan_1 || kind == family::titan_2) refused |= embedding_many;
   if (kind == family::titan_1 || kind == family::cohere_3) refused |= dimensions;
@@ -98,9 +97,8 @@ std::string write_invoke_embedding(const embedding_request& request, const lane_
   return out;
 }
 
-invoke_embeddings read_invoke_embedding(const http_response& response, const lane_config& lane) {
-  invoke_embeddings out;
-  out.answer.model = lane.as;
+foreign_embeddings read_invoke_embedding(const http_response& response) {
+  foreign_embeddings out;
   {
     const parsed_json json = parse_json(response.body);
     object root;

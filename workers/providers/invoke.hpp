@@ -3,11 +3,9 @@
 
 #include "schemas/config.hpp"
 #include "workers/http.hpp"
-#include "workers/providers/chat_answer.hpp"
 #include "workers/providers/embedding.hpp"
-#include "workers/providers/errors.hpp"
+#include "workers/providers/foreign_answer.hpp"
 
-#include <optional>
 #include <string>
 
 namespace spillway {
@@ -19,12 +17,7 @@ namespace spillway {
 
 [[nodiscard]] std::string write_invoke_embedding(const embedding_request&, const lane_config&);
 
-struct invoke_embeddings {
-  embedding_answer answer;
-  std::optional<error_report> error;
-};
-
 /// A 2xx response.
-[[nodiscard]] invoke_embeddings read_invoke_embedding(const http_response&, const lane_config&);
+[[nodiscard]] foreign_embeddings read_invoke_embedding(const http_response&);
 
 }  // namespace spillway

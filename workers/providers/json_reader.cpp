@@ -67,8 +67,7 @@ std::string json_of(element value) { return simdjson::minify(value); }
 std::optional<std::int64_t> count_at(const object& in, std::string_view key) {
   std::int64_t value = 0;
   if (in.at_key(key).get_int64().get(value) || value < 0) return std::nullopt;
-  constexpr std::int64_t nonsense = 1'000'000'000'000;  // sums of counts must not overflow
-  return value < nonsense ? value : nonsense;
+  return std::min(value, count_max);
 }
 
 std::string_view text_at(const object& in, std::string_view key) {

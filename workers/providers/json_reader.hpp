@@ -26,7 +26,10 @@ struct parsed_json {
 /// The element as compact JSON.
 [[nodiscard]] std::string json_of(simdjson::dom::element);
 
-/// A whole number that is not negative; nothing when absent or anything else.
+/// No count is taken for more, so that sums of counts can't overflow.
+inline constexpr std::int64_t count_max = 1'000'000'000'000;
+
+/// A whole number that is not negative, up to `count_max`; nothing when absent or anything else.
 [[nodiscard]] std::optional<std::int64_t> count_at(const simdjson::dom::object&,
                                                    std::string_view key);
 

@@ -64,7 +64,7 @@ class openai_provider : public translating_adapter {
 
  protected:
   void decode_answer(std::string_view url, const call_result& call, const lane_config& lane,
-                     outcome& out) const override {
+                     prompt_features, outcome& out) const override {
     if (is_translated(url, lane))
       take_foreign(read_responses(call.response.body), call, lane, out);
     else

@@ -178,6 +178,7 @@ answer_body read_answer(std::string_view url, std::string_view body) {
     out.error = failure_in_answer("malformed_response", what);
   } else {
     out.usage = read_usage(root);
+    out.service_tier = one_line(text_at(root, "service_tier"), 32);
     if (url == "/v1/responses")
       out.error = failure_in_response(root);
     else if (url == "/v1/embeddings")

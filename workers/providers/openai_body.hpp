@@ -14,6 +14,7 @@ namespace spillway {
 struct answer_body {
   std::string line;
   token_usage usage;
+  std::string service_tier;  ///< empty: not said
   /// Set when the answer is a failure inside; its status is then 200.
   std::optional<error_report> error;
 };

@@ -1,6 +1,5 @@
 #include "workers/providers/predict.hpp"
 
-#include "workers/providers/foreign_answer.hpp"
 #include "workers/providers/json_each.hpp"
 #include "workers/providers/json_writer.hpp"
 
@@ -9,8 +8,8 @@ namespace spillway {
 using simdjson::dom::object;
 
 prompt_features predict_unmappable(std::string_view model) {
-  prompt_features out = prompt_feature::embedding_tokens | prompt_feature::base64_vectors |
-                        prompt_feature::unknown_parameter | prompt_feature::unknown_content;
+  prompt_features out = prompt_feature::embedding_tokens | prompt_feature::unknown_parameter |
+                        prompt_feature::unknown_content;
   // The Gemini embeddings take one text a call.
   if (model.find("gemini-embedding") != std::string_view::npos)
     out |= prompt_feature::embedding_many;
@@ -30,8 +29,8 @@ std::string write_predict(const embedding_request& request) {
   return body;
 }
 
-predict_answer read_predict(std::string_view body) {
-  predict_answer out;
+foreign_embeddings read_predict(std::string_view body) {
+  foreign_embeddings out;
   const parsed_json json = parse_json(body);
   object root;
   if (!json.ok || json.root.get_object().get(root) || !array_at(root, "predictions")) {
@@ -51,7 +50,7 @@ predict_answer read_predict(std::string_view body) {
     const auto statistics = object_at(*embeddings, "statistics");
     double count = 0;  // Google writes it as 4 or 4.0
     if (statistics && !statistics->at_key("token_count").get_double().get(count) && count >= 0)
-      input += count_of(static_cast<std::int64_t>(std::min(count, 1e12)));
+      input += count_of(static_cast<std::int64_t>(std::min(count, static_cast<double>(count_max))));
     else
       counted = false;
   });

@@ -2,11 +2,9 @@
 #pragma once
 
 #include "schemas/features.hpp"
-#include "workers/providers/chat_answer.hpp"
 #include "workers/providers/embedding.hpp"
-#include "workers/providers/errors.hpp"
+#include "workers/providers/foreign_answer.hpp"
 
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,10 +14,7 @@ namespace spillway {
 
 [[nodiscard]] std::string write_predict(const embedding_request&);
 
-struct predict_answer {
-  embedding_answer answer;  ///< `model` is empty: the form has none
-  std::optional<error_report> error;
-};
-[[nodiscard]] predict_answer read_predict(std::string_view body);
+/// The body of a 2xx response. It names no model.
+[[nodiscard]] foreign_embeddings read_predict(std::string_view body);
 
 }  // namespace spillway

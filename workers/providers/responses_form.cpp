@@ -198,7 +198,7 @@ std::string write_responses(const chat_request& chat, std::string_view model,
   write_messages(chat, out);
   write_tools(chat, out);
   write_format(chat, out);
-  write_settings(chat, without, out);
+  write_settings(chat, withheld(chat, without), out);
   out.value("store", false).close('}');
   return body;
 }

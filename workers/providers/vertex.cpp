@@ -1,4 +1,5 @@
 // Google Vertex: Gemini in its own form, other publishers in OpenAI's, embeddings by :predict.
+#include "workers/providers/body_rewrite.hpp"
 #include "workers/providers/foreign_answer.hpp"
 #include "workers/providers/generate_content.hpp"
 #include "workers/providers/google_error.hpp"
@@ -52,12 +53,11 @@ class vertex_provider final : public translating_adapter {
 
  protected:
   void decode_answer(std::string_view url, const call_result&, const lane_config&,
-                     outcome&) const override;
+                     prompt_features asked, outcome&) const override;
   void decode_error(const call_result&, outcome&) const override;
 
  private:
   [[nodiscard]] std::string model_path(std::string_view model) const;
-  void decode_predictions(const call_result&, const lane_config&, outcome&) const;
 
   std::string root_, place_;
 };
@@ -94,14 +94,15 @@ http_request vertex_provider::encode(const prompt_view& prompt, const lane_confi
     case lane_surface::responses:
       out.target = root_ + place_ + "/publishers/openai/v1/responses";
       out.body = prompt.url == url_of(endpoint_kind::responses)
-                     ? body_with_model(prompt, lane.as)
+                     ? body_without(prompt, lane.as, unmappable(endpoint_kind::responses, lane))
                      : write_responses(value_or_empty(read_chat(prompt.body)), lane.as,
                                        unmappable(endpoint_kind::chat_completions, lane));
       break;
     default: {
       const bool published = lane.as.find('/') != std::string::npos;
       out.target = root_ + place_ + "/endpoints/openapi/chat/completions";
-      out.body = body_with_model(prompt, published ? lane.as : "google/" + lane.as);
+      out.body = body_without(prompt, published ? lane.as : "google/" + lane.as,
+                              unmappable(endpoint_kind::chat_completions, lane));
       break;
     }
   }
@@ -129,30 +130,17 @@ prompt_features vertex_provider::unmappable(endpoint_kind endpoint, const lane_c
 }
 
 void vertex_provider::decode_answer(std::string_view url, const call_result& call,
-                                    const lane_config& lane, outcome& out) const {
+                                    const lane_config& lane, prompt_features asked,
+                                    outcome& out) const {
   const std::string_view body = call.response.body;
   if (lane.surface == lane_surface::generate_content)
     take_foreign(read_generate_content(body), call, lane, out);
   else if (lane.surface == lane_surface::predict)
-    decode_predictions(call, lane, out);
+    take_embeddings(read_predict(body), call, lane, asked, out);
   else if (lane.surface == lane_surface::responses && url != url_of(endpoint_kind::responses))
     take_foreign(read_responses(body), call, lane, out);
   else
     take_openai_answer(url, body, call, out);
-}
-
-void vertex_provider::decode_predictions(const call_result& call, const lane_config& lane,
-                                         outcome& out) const {
-  auto read = read_predict(call.response.body);
-  out.usage = read.answer.usage;
-  if (read.error) {
-    out.body = read_error(out.status, call.response.body).line;
-    set_error(std::move(*read.error), call, out);
-    return;
-  }
-  read.answer.model = lane.as;
-  out.body = write_embedding_answer(read.answer);
-  out.kind = outcome_kind::answered;
 }
 
 void vertex_provider::decode_error(const call_result& call, outcome& out) const {

@@ -208,6 +208,8 @@ bool body_pass::take_openai(std::string_view key, json::value& value) {
                   return inner != "format" || keep(v, wished_.format);
                 }) ||
            invalid(key);
+  if (key == "service_tier")
+    return is_null(value) || !value.get_string().get(facts_.service_tier) || invalid(key);
   if (key != "encoding_format") return true;  // skipped by the iteration
   std::string_view format;
   if (value.get_string().get(format)) return invalid(key);

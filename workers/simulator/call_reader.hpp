@@ -29,6 +29,7 @@ struct call_facts {
   std::vector<std::int64_t> input_sizes;  ///< and its tokens
   std::string_view tool;                  ///< the tool that must be called; empty: none
   std::string_view arguments;             ///< a JSON object for it
+  std::string_view service_tier;          ///< of OpenAI's forms; empty: not asked for
   std::string_view json_text;  ///< the answer of a prompt that asks for JSON; empty: plain text
 };
 

@@ -87,6 +87,12 @@ void append_chat_usage(const reply_context& c, const answer_size& size, std::str
          R"(,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}})");
 }
 
+/// The tier that an answer names.
+std::string_view served_tier(const reply_context& c, const call_facts& call) {
+  if (!c.pool.served_tier.empty()) return c.pool.served_tier;
+  return call.service_tier.empty() || call.service_tier == "auto" ? "default" : call.service_tier;
+}
+
 void append_chat(const reply_context& c, const call_facts& call, const answer_size& size,
                  std::string& out) {
   out += R"({"id":)";
@@ -104,7 +110,8 @@ void append_chat(const reply_context& c, const call_facts& call, const answer_si
     case wire_form::openai:
     case wire_form::aws:
     case wire_form::mantle:
-      out += R"(,"service_tier":"default","system_fingerprint":"fp_5111a7ed00"})";
+      append(out, R"(,"service_tier":")", served_tier(c, call),
+             R"(","system_fingerprint":"fp_5111a7ed00"})");
       break;
     case wire_form::azure:
       append(out, R"(,"system_fingerprint":"fp_5111a7ed00","prompt_filter_results":)",
@@ -181,7 +188,8 @@ void append_response(const reply_context& c, const call_facts& call, const answe
   append(
       out, R"(],"parallel_tool_calls":true,"previous_response_id":null,)",
       R"("prompt_cache_key":null,"reasoning":{"effort":null,"summary":null},)",
-      R"("safety_identifier":null,"service_tier":"default","store":false,"temperature":1.0,)",
+      R"("safety_identifier":null,"service_tier":")", served_tier(c, call),
+      R"(","store":false,"temperature":1.0,)",
       R"("text":{"format":{"type":"text"},"verbosity":"medium"},"tool_choice":"auto","tools":[],)",
       R"("top_logprobs":0,"top_p":1.0,"truncation":"disabled","usage":{"input_tokens":)",
       size.input, R"(,"input_tokens_details":{"cached_tokens":)", size.cached,

@@ -71,6 +71,7 @@ struct pool_spec {
   quota_spec quota;
   price_config price;
   std::vector<fault_config> faults;
+  std::string served_tier;                 ///< that answers name; empty: the one asked for
   std::int64_t reasoning_tokens = 0;       ///< of each answer, before its text
   std::int64_t max_output_tokens = 4096;   ///< the model's own limit, for prompts without one
   bool mantle = false;                     ///< Bedrock: the OpenAI-compatible host

@@ -163,6 +163,10 @@ pool_spec read_pool(yaml_map pool) {
   p.cached_share = pool.number("cached_share", share_range).value_or(0);
   if (const auto quota = pool.map("quota")) p.quota = read_quota(*quota);
   if (const auto price = pool.map("price")) p.price = read_price(*price);
+  p.served_tier =
+      pool.choice<std::string>("served_tier",
+                               {{"default", "default"}, {"flex", "flex"}, {"priority", "priority"}})
+          .value_or("");
   for (yaml_map fault : pool.maps("faults")) p.faults.push_back(read_fault(fault));
   return p;
 }
