@@ -7,11 +7,11 @@ from compare import ABSENT
 
 # What prompts may ask for that a lane of this kind can't be asked: they are sent to other lanes.
 REFUSED = {
-    "converse": {"n", "json_object"},
-    "converse of gpt-oss": {"n", "json_object", "json_schema", "image_data"},
+    "converse": {"n"},
+    "converse of gpt-oss": {"n", "json_schema", "image_data"},
     "generate-content": set(),
-    "generate-content of 2.5": set(),
-    "messages": {"n", "json_object"},
+    "generate-content of 2.5": {"tools_with_json_schema"},
+    "messages": {"n", "forced_with_effort"},
     "responses": {"n"},
 }
 
@@ -44,6 +44,16 @@ def _is_filtered(_ours, _theirs, case):
                                        "SPII")
 
 
+def _heat_of_claude(ours, _theirs, case):
+    """Both kinds of heat are asked for, or one of a model that is told to think."""
+    body = case["body"]
+    both = "temperature" in body and "top_p" in body
+    return ours == ABSENT and "claude" in case["model"] and (
+        both or body.get("reasoning_effort", "none") != "none")
+
+
+ONE_HEAT = ("Claude from 4.1 on refuses temperature with top_p, and either while it thinks: such "
+            "prompts go to other lanes, or the parameter is listed as dropped")
 TOOL = r"\.toolConfig\.tools\[\d+\]\.toolSpec"
 DECLARED = r"\.tools\[\d+\]\.functionDeclarations\[\d+\]"
 THINKING = r"\.generationConfig\.thinkingConfig"
@@ -57,16 +67,17 @@ TABLE = [
     Row("converse", "request", r"\.additionalModelResponseFieldPaths",
         "it asks for a count of reasoning tokens that is part of the output tokens anyway",
         _left_out_by_us(["/usage/output_tokens_details"])),
-    Row("converse", "request", r"\.additionalModelRequestFields",
+    Row("converse", "request", r"\.additionalModelRequestFields(\.thinking)?",
         "a Claude's thinking has a budget that no effort names: such prompts go to other lanes, or "
         "`reasoning_effort` is listed as dropped",
         lambda ours, theirs, case: _asks("reasoning_effort")(ours, theirs, case)
-        and ours == ABSENT and "thinking" in theirs),
+        and ours == ABSENT and ("thinking" in theirs or "budget_tokens" in theirs)),
     Row("converse", "request", r"\.additionalModelRequestFields",
-        "calls in parallel are the default; a lane can't forbid them: the prompt goes to another, or "
-        "`parallel_tool_calls` is listed as dropped",
+        "calls in parallel are the default",
         lambda ours, theirs, case: ours == ABSENT and set(theirs) == {"tool_choice"}
-        and _asks("parallel_tool_calls")(0, 0, case)),
+        and _asks("parallel_tool_calls", True)(0, 0, case)),
+    Row("converse", "request", r"\.inferenceConfig(\.(temperature|topP))?", ONE_HEAT,
+        _heat_of_claude),
     Row("converse", "request", r"\.inferenceConfig\.maxTokens",
         "it raises, or sets, the limit so that its thinking budget fits",
         lambda ours, theirs, case: _asks("reasoning_effort")(ours, theirs, case)),
@@ -133,6 +144,7 @@ TABLE = [
     Row("messages", "request", r"\.tool_choice(\.disable_parallel_tool_use)?",
         "calls in parallel are the default",
         lambda ours, theirs, case: ours == ABSENT and _asks("parallel_tool_calls", True)(0, 0, case)),
+    Row("messages", "request", r"\.(temperature|top_p)", ONE_HEAT, _heat_of_claude),
     Row("messages", "answer", r"\.choices\[0\]\.finish",
         "a full context window cuts an answer as the token limit does",
         lambda ours, theirs, case: ours == "length" and theirs == "stop"
