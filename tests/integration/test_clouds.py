@@ -1,7 +1,9 @@
 """One batch in OpenAI's form through every provider's own protocol: answers, usage and cost come
 back in one form, each call signed as the provider wants it."""
 
+import base64
 import json
+import struct
 import unittest
 
 from clouds_support import (
@@ -15,7 +17,7 @@ from clouds_support import (
     sim_cloud,
     write_special,
 )
-from support import OK, Case, Job, answer_text, lane, write_prompts
+from support import MODEL, OK, Case, Job, answer_text, lane, write_prompts
 
 
 class Answers(Case):
@@ -110,6 +112,27 @@ class Answers(Case):
         for name, found in vectors.items():
             self.assertEqual(found, vectors["openai"], f"{name}: another vector for the same text")
 
+    def test_vectors_in_the_encoding_that_was_asked_for(self):
+        for name in EMBEDDERS:
+            with self.subTest(name):
+                sim = self.simulate(sim_cloud(name), name=f"sim-{name}", identity=identity())
+                job = Job(self, [cloud(name, sim, [embedding_lane(name)])], name=name)
+                found = {}
+                for encoding in ("float", "base64"):
+                    write_prompts(
+                        job.input, 2, url="/v1/embeddings", model="embed", dimensions=256,
+                        encoding_format=encoding,
+                    )
+                    job.run("--overwrite", env=ENVIRONMENT)
+                    found[encoding] = {
+                        r["custom_id"]: r["response"]["body"]["data"][0]["embedding"]
+                        for r in job.rows()
+                    }
+                self.assertEqual(len(found["float"]), 2)
+                for custom_id, vector in found["float"].items():
+                    packed = struct.pack(f"<{len(vector)}f", *vector)
+                    self.assertEqual(base64.b64decode(found["base64"][custom_id]), packed)
+
     def test_an_embedding_never_goes_to_another_model(self):
         sim = self.simulate(sim_cloud("openai"), sim_cloud("bedrock"), identity=identity())
         lanes = {n: lane(**{"as": EMBEDDERS[n], "max_output_tokens": None}) for n in EMBEDDERS}
@@ -181,6 +204,38 @@ class SideBySide(Case):
                 self.assertEqual(
                     {r["response"]["body"]["object"] for r in job.rows()}, {"chat.completion"}
                 )
+
+    def test_pairs_that_a_model_refuses_go_elsewhere(self):
+        """GPT on Bedrock takes a temperature only from prompts that switch its reasoning off."""
+        gpt = "openai.gpt-5.6-sol"
+        sim = self.simulate(
+            sim_cloud("bedrock", models=[gpt]), sim_cloud("openai"), identity=identity()
+        )
+        job = Job(
+            self,
+            [
+                cloud("bedrock", sim, [lane(**{"as": gpt, "surface": "openai"})]),
+                cloud("openai", sim),
+            ],
+            order="as-listed",
+        )
+        asked = {
+            "plain": {"temperature": 1},
+            "off": {"temperature": 0.5, "reasoning_effort": "none"},
+            "on": {"temperature": 0.5},
+        }
+        bodies = [
+            {"custom_id": name, "method": "POST", "url": "/v1/chat/completions",
+             "body": {"model": MODEL, "messages": [{"role": "user", "content": name}], **more}}
+            for name, more in asked.items()
+        ]
+        job.input.write_text("".join(json.dumps(b) + "\n" for b in bodies))
+        job.run(env=ENVIRONMENT)
+        pools = {r["custom_id"]: r["spillway"]["pool"] for r in job.rows()}
+        self.assertEqual(pools, {"plain": "bedrock", "off": "bedrock", "on": "openai"})
+        job.run("--overwrite", "--unmappable", "drop", env=ENVIRONMENT)
+        dropped = {r["custom_id"]: r["spillway"]["dropped"] for r in job.rows()}
+        self.assertEqual(dropped, {"plain": [], "off": [], "on": ["temperature"]})
 
     def test_the_dated_form_of_azure(self):
         sim = self.simulate(
