@@ -5,10 +5,11 @@ its own protocol, and one fault after another. Prints a table; exit code 1 when 
     tests/fault/clouds.py                  all rows, 5,000 prompts each
     tests/fault/clouds.py --rows 1,4       some of them
 
-The binary is `spillway` on PATH, $SPILLWAY_BIN or --spillway. Needs no broker."""
+Rows mostly wait, so several run at once, each with a simulator of its own. The binary is `spillway` on PATH, $SPILLWAY_BIN or --spillway. Needs no broker."""
 
 import argparse
 import collections
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -28,18 +29,22 @@ if "--spillway" in sys.argv:  # before the module that reads it is loaded
 import support  # noqa: E402
 from clouds_support import ENVIRONMENT, NAMES, cloud, identity, sim_cloud  # noqa: E402
 
-PROMPTS = 5_000
-RUN_SECONDS_MAX = 90
+PROMPTS, PROMPTS_MIN = 5_000, 1_000  # fewer would each have to take longer than a call may
+RUN_SECONDS_MAX = 180
 CONCURRENCY = 32
 SLOW = 8  # of lanes whose runs are to last some seconds
+SILENCE_SECONDS_MAX = 5  # while some cloud is well
 
-Row = collections.namedtuple("Row", "number fault expected run")
+Row = collections.namedtuple("Row", "number fault expected minutes run")
+Outcome = collections.namedtuple("Outcome", "number seconds lost duplicates resent notes problems")
 ROWS = {}
 
 
-def row(number, fault, expected):
+def row(number, fault, expected, minutes=False):
+    """`minutes`: it takes more than one, whatever the number of prompts."""
+
     def register(run):
-        ROWS[number] = Row(number, fault, expected, run)
+        ROWS[number] = Row(number, fault, expected, minutes, run)
         return run
 
     return register
@@ -82,6 +87,22 @@ class Bench:
             return self.sim.stats()["answered"] >= count
 
         support.wait_until(reached, f"{count} answers", RUN_SECONDS_MAX)
+
+    def follow(self, count, until, seconds):
+        """Watches `count(stats)` until `until(stats)`: how much it grew, and the longest time in
+        which it did not."""
+        first = last = count(self.sim.stats())
+        moved, silence = time.monotonic(), 0
+        deadline = moved + seconds
+        while True:
+            stats, now = self.sim.stats(), time.monotonic()
+            silence = max(silence, now - moved)
+            if count(stats) != last:
+                last, moved = count(stats), now
+            if until(stats):
+                return last - first, silence
+            assert now < deadline, f"not within {seconds} s"
+            time.sleep(0.1)
 
     def expect(self, condition, problem):
         if not condition:
@@ -129,43 +150,53 @@ def lane_of(name, **changes):
 THREE = ("bedrock", "vertex", "azure")
 
 
-def three(bench, **faulty):
+def three(bench, latency="60ms", **faulty):
     """Three clouds that together answer some 400 prompts a second; `faulty`: changes of some."""
-    sim = bench.simulate(*[sim_cloud(n, latency="60ms", **faulty.get(n, {})) for n in THREE])
+    sim = bench.simulate(*[sim_cloud(n, latency=latency, **faulty.get(n, {})) for n in THREE])
     slow = {"quota": {"concurrency": SLOW}}
     return sim, [cloud(n, sim, lane_of(n, **slow)) for n in THREE]
 
 
-@row(1, "one cloud black-holed", "shifted; re-sent <= swallowed")
-def black_hole(bench):
-    sim, pools = three(bench)
-    bench.start(pools)
-    bench.wait_answers(bench.prompts * 0.2)
-    sim.control(pool="bedrock", faults=[{"kind": "hang", "share": 1}])
-    fault = time.monotonic()
-    others = lambda s: s["pools"]["vertex"]["answered"] + s["pools"]["azure"]["answered"]  # noqa
-    before = others(sim.stats())
-    support.wait_until(lambda: others(sim.stats()) >= before + 200, "the others answer on", 30)
-    bench.note(f"200 answers of the others {time.monotonic() - fault:.1f} s after the fault")
-    stats = bench.finish(resent=lambda s: s["dropped"])
-    bench.expect(stats["dropped"] > 0, "nothing was swallowed")
-    bench.expect(stats["pools"]["bedrock"]["requests"] < bench.prompts * 0.6, "it was asked on")
+def latency_for(bench, seconds, clouds):
+    """With it the prompts take so long, in SLOW calls at once on each of the clouds."""
+    return f"{1000 * seconds * SLOW * clouds // bench.prompts}ms"
 
 
-@row(2, "one cloud answers 5xx for a while", "shifted; comes back")
-def errors_5xx(bench):
-    sim, pools = three(bench)
+def one_minute(bench, name, counter, fault, resent=0):
+    """One of three clouds has `fault` for 60 s in the middle of the job, which `counter` counts.
+    The others go on meanwhile, and it comes back."""
+    sim, pools = three(bench, latency=latency_for(bench, 60, len(THREE)))
     bench.start(pools)
     bench.wait_answers(bench.prompts * 0.1)
-    sim.control(pool="azure", faults=[{"kind": "error", "status": 500, "to": "2s"}])
-    azure = lambda: sim.stats()["pools"]["azure"]  # noqa: E731
-    support.wait_until(lambda: azure()["failed_5xx"] > 0, "errors", 30)
-    before = azure()["answered"]
-    stats = bench.finish()
-    failed, after = stats["pools"]["azure"]["failed_5xx"], stats["pools"]["azure"]["answered"]
-    bench.note(f"{failed} calls failed; {after - before} answers afterwards")
-    bench.expect(failed < 100, f"{failed} calls went to a cloud that only failed")
-    bench.expect(after > before, "it was never asked again")
+    sim.control(pool=name, faults=[{**fault, "to": "60s"}])
+    began = time.monotonic()
+    others = lambda s: sum(s["pools"][n]["answered"] for n in THREE if n != name)  # noqa: E731
+    passed = lambda seconds: lambda _: time.monotonic() >= began + seconds  # noqa: E731
+    early, silence_early = bench.follow(others, passed(45), 60)
+    before = sim.stats()["pools"][name]
+    late, silence_late = bench.follow(others, passed(60), 30)
+    after = sim.stats()["pools"][name]
+    stats = bench.finish(resent)
+    met, back = stats["pools"][name][counter], stats["pools"][name]["answered"] - after["answered"]
+    answers, silence = early + late, max(silence_early, silence_late)
+    bench.note(f"{met} calls met it; the others gave {answers} answers in that minute, never "
+               f"silent for more than {silence:.1f} s; {back} answers afterwards")
+    bench.expect(after[counter] > before[counter] > 0, "it was not there all the time")
+    bench.expect(after["answered"] == before["answered"], "it answered meanwhile")
+    bench.expect(met < 100, f"{met} calls went to a cloud that gave no answer")
+    bench.expect(silence < SILENCE_SECONDS_MAX, f"nobody answered for {silence:.1f} s")
+    bench.expect(answers > bench.prompts / 3, f"only {answers} answers of the others")
+    bench.expect(back > 0, "it was never asked again")
+
+
+@row(1, "one cloud black-holed for a minute", "shifted; re-sent <= swallowed", minutes=True)
+def black_hole(bench):
+    one_minute(bench, "bedrock", "dropped", {"kind": "hang", "share": 1}, lambda s: s["dropped"])
+
+
+@row(2, "one cloud answers 5xx for a minute", "shifted; comes back", minutes=True)
+def errors_5xx(bench):
+    one_minute(bench, "azure", "failed_5xx", {"kind": "error", "status": 500})
 
 
 def storm(name):
@@ -237,16 +268,44 @@ def residency(bench):
     bench.expect(len(seen) > 1, "nothing said that the lane was down")
 
 
-@row(12, "tokens expire, their endpoints are down for a while", "nothing fails")
+def token_clouds(bench, latency, **identity):
+    sim = bench.simulate(*[sim_cloud(n, latency=latency) for n in ("azure", "vertex")], **identity)
+    slow = {"quota": {"concurrency": SLOW}}
+    bench.start([cloud(n, sim, lane_of(n, **slow)) for n in ("azure", "vertex")])
+    return sim
+
+
+@row(12, "token endpoints down for a minute, tokens valid", "nobody notices", minutes=True)
+def token_endpoints(bench):
+    """Tokens are due at half of their life. That falls into the fault, which ends before they do:
+    the retries 1, 2, 4 and 8 s apart fail, the one after 16 s brings new ones."""
+    sim = token_clouds(bench, latency_for(bench, 80, 2), token_lifetime="90s")
+    bench.wait_answers(1)
+    for service, fault in (("google", {"kind": "down"}), ("entra", {"kind": "error", "status": 500})):
+        sim.control(service=service, faults=[{**fault, "to": "60s"}])
+    began = time.monotonic()
+    answered = lambda s: s["answered"]  # noqa: E731
+    issued = lambda s: [s["identity"][n]["issued"] for n in ("google", "entra")]  # noqa: E731
+    _, silence = bench.follow(answered, lambda s: min(issued(s)) > 1, 85)
+    bench.note(f"new tokens {time.monotonic() - began:.0f} s after the fault began; never silent "
+               f"for more than {silence:.1f} s")
+    bench.expect(silence < SILENCE_SECONDS_MAX, f"nobody answered for {silence:.1f} s")
+    stats = bench.finish()
+    for service in ("google", "entra"):
+        failed = stats["identity"][service]["failed"]
+        bench.expect(3 <= failed <= 8, f"{service}: asked {failed} times while it was down")
+    bench.expect(stats["refused_auth"] == 0, "a token was sent after its end")
+
+
+@row(13, "tokens expire, their endpoints are down for a while", "waits; nothing fails")
 def credentials(bench):
-    sim = bench.simulate(
-        *[sim_cloud(n, latency="60ms") for n in ("azure", "vertex")],
+    token_clouds(
+        bench,
+        "60ms",
         token_lifetime="3s",
         google={"faults": [{"kind": "down", "from": "1s", "to": "4s"}]},
         entra={"faults": [{"kind": "error", "status": 500, "from": "1s", "to": "4s"}]},
     )
-    slow = {"quota": {"concurrency": SLOW}}
-    bench.start([cloud(n, sim, lane_of(n, **slow)) for n in ("azure", "vertex")])
     stats = bench.finish()
     for service in ("google", "entra"):
         counts = stats["identity"][service]
@@ -255,28 +314,35 @@ def credentials(bench):
         bench.expect(counts["failed"] > 0, f"{service}: the fault was not met")
 
 
-def run_row(chosen, folder, args):
+def run_row(number, folder, args):
     folder.mkdir()
     bench = Bench(folder, args.prompts, args.seed)
     began = time.monotonic()
     try:
-        chosen.run(bench)
+        ROWS[number].run(bench)
     except Exception as failure:
         bench.problems.append(f"{type(failure).__name__}: {failure}")
         (folder / "traceback.txt").write_text(traceback.format_exc())
     bench.close()
-    bench.seconds = time.monotonic() - began
     if not args.keep and not bench.problems:
         shutil.rmtree(folder, ignore_errors=True)
-    return bench
+    return Outcome(number, time.monotonic() - began, bench.lost, bench.duplicates, bench.resent,
+                   bench.notes, bench.problems)
 
 
-def show(results):
+def tell(outcome):
+    print(f"{'FAIL' if outcome.problems else 'ok  '} {outcome.number:3} "
+          f"{ROWS[outcome.number].fault} ({outcome.seconds:.0f} s)", flush=True)
+    for text in (*outcome.notes, *outcome.problems):
+        print("         " + text.replace("\n", "\n         "), flush=True)
+
+
+def show(outcomes):
     print(f"\n{'#':>3}  {'fault':<52} {'lost':>5} {'dup':>4} {'re-sent':>8} {'s':>4}  expected")
-    for chosen, bench in results:
-        verdict = "FAIL" if bench.problems else "ok"
-        print(f"{chosen.number:>3}  {chosen.fault:<52} {bench.lost:>5} {bench.duplicates:>4} "
-              f"{bench.resent:>8} {bench.seconds:>4.0f}  {chosen.expected}: {verdict}")
+    for outcome in sorted(outcomes):
+        chosen, verdict = ROWS[outcome.number], "FAIL" if outcome.problems else "ok"
+        print(f"{chosen.number:>3}  {chosen.fault:<52} {outcome.lost:>5} {outcome.duplicates:>4} "
+              f"{outcome.resent:>8} {outcome.seconds:>4.0f}  {chosen.expected}: {verdict}")
 
 
 def main():
@@ -286,28 +352,33 @@ def main():
     parser.add_argument("--rows", help="numbers, with commas")
     parser.add_argument("--prompts", type=int, default=PROMPTS, help="a row")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=4, help="rows at once")
     parser.add_argument("--keep", metavar="DIR", help="logs of all rows; else of failed ones only")
     parser.add_argument("--spillway", help="the binary under test")
     args = parser.parse_args()
+    if args.prompts < PROMPTS_MIN:
+        parser.error(f"--prompts: at least {PROMPTS_MIN:,}")
     chosen = [int(n) for n in args.rows.split(",")] if args.rows else sorted(ROWS)
+    chosen.sort(key=lambda n: not ROWS[n].minutes)  # the others fit beside them
     folder = pathlib.Path(args.keep or tempfile.mkdtemp(prefix="spillway-clouds-")).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    results = []
-    for number in chosen:
-        bench = run_row(ROWS[number], folder / f"row{number}", args)
-        results.append((ROWS[number], bench))
-        print(f"{'FAIL' if bench.problems else 'ok  '} {number:3} {ROWS[number].fault} "
-              f"({bench.seconds:.0f} s)", flush=True)
-        for text in (*bench.notes, *bench.problems):
-            print("         " + text.replace("\n", "\n         "), flush=True)
-    show(results)
-    failed = [chosen.number for chosen, bench in results if bench.problems]
+    began, outcomes = time.monotonic(), []
+    # Processes, not threads: what a row starts ends with the thread that started it.
+    with concurrent.futures.ProcessPoolExecutor(
+        args.jobs, initializer=support.die_with_parent
+    ) as pool:
+        rows = [pool.submit(run_row, number, folder / f"row{number}", args) for number in chosen]
+        for done in concurrent.futures.as_completed(rows):
+            outcomes.append(done.result())
+            tell(outcomes[-1])
+    show(outcomes)
+    failed = [outcome.number for outcome in outcomes if outcome.problems]
     if failed or args.keep:
         print(f"\nLogs: {folder}")
     else:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"\n{args.prompts:,} prompts a row; {len(results) - len(failed)} passed, "
-          f"{len(failed)} failed")
+    print(f"\n{args.prompts:,} prompts a row, {time.monotonic() - began:.0f} s; "
+          f"{len(outcomes) - len(failed)} passed, {len(failed)} failed")
     sys.exit(1 if failed else 0)
 
 

@@ -7,7 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 
-from support import _die_with_parent, wait_until
+from support import die_with_parent, wait_until
 
 SUPPORT = pathlib.Path(__file__).resolve().parent.parent / "support"
 sys.path.insert(0, str(SUPPORT))
@@ -26,7 +26,7 @@ class ForeignServer:
         with open(self._out, "wb") as out, open(self._err, "wb") as err:
             self.process = subprocess.Popen([str(part) for part in command], cwd=case.folder,
                                             stdin=subprocess.PIPE, stdout=out, stderr=err, env=env,
-                                            preexec_fn=_die_with_parent)
+                                            preexec_fn=die_with_parent)
         case.addCleanup(self.stop)
 
     def said(self):

@@ -27,8 +27,9 @@ OK, ERROR_ROWS, USAGE, STOPPED, STORAGE = range(5)  # exit codes
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _die_with_parent():
-    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a killed test leaves nothing running
+def die_with_parent():
+    """For a process just started: it leaves nothing running when the test is killed."""
+    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def wait_until(condition, what, seconds=30):
@@ -60,7 +61,7 @@ class Process:
         environment.update(env or {})
 
         def before_exec():
-            _die_with_parent()
+            die_with_parent()
             if preexec:
                 preexec()
 

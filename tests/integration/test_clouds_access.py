@@ -70,6 +70,18 @@ class Changing(Case):
                 self.assertGreaterEqual(sim.stats()["identity"][service]["issued"], 3)
         self.assertLess(sim.stats()["refused_auth"], 50)
 
+    def test_credentials_of_three_clouds_are_replaced_all_the_time(self):
+        names = {"azure": "entra", "vertex": "google", "bedrock": "aws"}
+        sim = self.simulate(*[self.slow(n) for n in names], identity=identity(token_lifetime="3s"))
+        auth = {"bedrock": {"auth": {"aws": "default"}}}
+        job = Job(self, [cloud(n, sim, [lane(quota={"concurrency": 4}, **{"as": NAMES[n]})],
+                               **auth.get(n, {})) for n in names])
+        ids = write_prompts(job.input, 1500)
+        job.run(env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": sim.url + "/_sim/container"})
+        self.check_each_once(job, ids)
+        for service in names.values():
+            self.assertGreaterEqual(sim.stats()["identity"][service]["issued"], 3, service)
+
     def test_sessions_of_a_container_expire_while_prompts_run(self):
         sim = self.simulate(self.slow("bedrock"), identity=identity(token_lifetime="3s"))
         job = Job(self, [cloud("bedrock", sim, [lane(quota={"concurrency": 4},

@@ -1,5 +1,5 @@
 // Our credentials, for tests in other languages: commands on standard input, one JSON object a
-// line, and an answer of one line for each. See tests/integration/test_auth.py.
+// line, and an answer of one line for each. See tests/integration/auth_support.py.
 #include "orchestrator/cli/config.hpp"
 #include "workers/auth/authenticator.hpp"
 #include "workers/auth/google_jwt.hpp"

@@ -42,6 +42,7 @@ class Stubs:
     def __init__(self, check_assertion=lambda text: None, tls=None):
         self.asked = []  # (method, path, headers in lower case, body)
         self.tokens = 0
+        self.client_secret, self.scope = "s3cret&", "https://ai.azure.com/.default"  # of Entra
         self.check_assertion = check_assertion
         self.let_go = threading.Event()
         stubs = self
@@ -106,13 +107,17 @@ class Stubs:
             return self.bearer()
         if path.startswith("/computeMetadata/v1/instance/service-accounts/default/"):
             return self.google_metadata(path, headers)
-        if (method, path) == ("POST", "/entra/token"):
-            right = {"client_id": "cli", "client_secret": "s3cret&", "scope":
-                     "https://ai.azure.com/.default", "grant_type": "client_credentials"}
-            if form != right:
+        if method == "POST" and path in ("/entra/token", "/contoso/oauth2/v2.0/token"):
+            right = {"client_id": "cli", "client_secret": self.client_secret, "scope": self.scope,
+                     "grant_type": "client_credentials"}
+            if {name: value for name, value in form.items() if name != "client_info"} != right:
                 return 401, json.dumps({"error": "invalid_client",
                                         "error_description": "AADSTS7000215: wrong"}), {}
             return self.bearer()
+        if path in ("/metadata/identity/oauth2/token", "/msi/token"):
+            status, body, more = self.bearer()
+            return status, json.dumps({**json.loads(body), "expires_on": str(EXPIRES),
+                                       "resource": "r"}), more
         if (method, path) == ("POST", "/"):
             named = {name: value for name, value in form.items() if name != "RoleSessionName" or
                      not value.startswith(("botocore-session-", "spillway-"))}
