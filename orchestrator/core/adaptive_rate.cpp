@@ -14,7 +14,7 @@ constexpr double kept_below = 0.97;
 constexpr double cut_depth = 0.15, recovery_s = 10, plateau_s = 15;
 constexpr double slow_depth = 0.5, slow_recovery_s = 60;
 // Then it searches: twice the ceiling after so long, 16 times after twice of it, then 512 times.
-constexpr double search_s = 8;
+constexpr double search_s = 8, far_search_s = 5;
 // Where calls are rare, so are the news: plateau and search last up to so many times as long.
 constexpr double rare_per_s = 2.5, slowness_max = 2.5;
 // A cut leaves that much at least.
@@ -42,9 +42,10 @@ std::int64_t adaptive_rate::cost_of(tokens size) const {
 double adaptive_rate::pace_at(double age_s) const {
   const double kept = kept_below * ceiling_;
   if (age_s < recovery_s_) return kept * (1 - depth_ * std::pow(1 - age_s / recovery_s_, 3));
-  const double slowness = far_below_ ? 1 : std::clamp(rare_per_s / ceiling_, 1.0, slowness_max);
+  const double slowness = std::clamp(rare_per_s / ceiling_, 1.0, slowness_max);
   const double plateau = far_below_ ? 0 : plateau_s * slowness;
-  const double x = std::max(0.0, age_s - recovery_s_ - plateau) / (search_s * slowness);
+  const double doubling = far_below_ ? far_search_s : search_s * slowness;
+  const double x = std::max(0.0, age_s - recovery_s_ - plateau) / doubling;
   return std::min(kept * std::exp2(std::min(x * x, 60.0)), pace_max);
 }
 
