@@ -160,7 +160,7 @@ inline void add_route_flags(CLI::App& app, route_policy& o) {
         o.weights.push_back({lane, n});
         return true;
       },
-      "Prefer lanes by weight, highest first; instead of --order");
+      "Share prompts between lanes by weight; instead of --order");
   app.add_option_function<std::string>(
          "--unmappable",
          [&o](const std::string& text) {

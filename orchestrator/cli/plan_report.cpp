@@ -145,6 +145,8 @@ class reporter {
                             ? first_token_s / 2
                             : first_token_s + sums.expected_output / n / tokens_per_s;
       if (assumed_.latency) route.latency_s = seconds_of(*assumed_.latency);
+      if (job_.order == lane_order::weights)
+        route.weight = static_cast<double>(weight_of(job_.routes, lanes_[one->lane]));
       out.routes.push_back(route);
     }
     return out;

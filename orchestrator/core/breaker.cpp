@@ -1,5 +1,7 @@
 #include "orchestrator/core/breaker.hpp"
 
+#include <algorithm>
+
 namespace spillway {
 
 breaker::state breaker::now_state(time_point now) const {
@@ -58,7 +60,8 @@ void breaker::ended(time_point now, bool healthy) {
   if (!stepping_ || now < open_until_ || step_ok_ + step_failed_ >= step_sent_) return;
   ++(healthy ? step_ok_ : step_failed_);
   const int size = steps[step_];
-  if (step_failed_ * 2 > size) return open(now, open_for);
+  if (step_failed_ * 2 > size)
+    return open(now, std::clamp<duration>((now - failing_since_) / 10, open_for, open_max));
   if (step_ok_ + step_failed_ < size) return;
   if (step_ + 1 < steps.size()) {
     ++step_;
@@ -77,8 +80,10 @@ void breaker::probe(time_point now) {
 }
 
 void breaker::open(time_point now, duration pause) {
+  const auto since = closed_ ? now : failing_since_;
   *this = breaker{};
   closed_ = false;
+  failing_since_ = since;
   open_until_ = now + pause;
 }
 

@@ -8,7 +8,8 @@
 namespace spillway {
 
 /// Closed: calls flow. Opens on >= 50% failures of >= 20 calls in 10 s, or on 5 in a row, for 5 s.
-/// Then half-open with 1, 2 and 4 real prompts; a step passes unless more than half of it fail.
+/// Then half-open with 1, 2 and 4 real prompts; a step passes unless more than half of it fail. The
+/// longer it has been failing, the longer it is left alone: a tenth of that, 30 s at most.
 class breaker {
  public:
   enum class state { closed, open, half_open };
@@ -33,6 +34,7 @@ class breaker {
   static constexpr int in_a_row_max = 5;
   static constexpr int calls_min = 20;
   static constexpr duration open_for = std::chrono::seconds(5);
+  static constexpr duration open_max = std::chrono::seconds(30);
   static constexpr std::array<int, 3> steps{1, 2, 4};
 
   void open(time_point now, duration pause);
@@ -42,7 +44,7 @@ class breaker {
   };
 
   bool closed_ = true;
-  time_point open_until_{};
+  time_point open_until_{}, failing_since_{};
   bool stepping_ = false;  ///< half-open has begun after open_until_
   std::size_t step_ = 0;
   int step_sent_ = 0, step_ok_ = 0, step_failed_ = 0;

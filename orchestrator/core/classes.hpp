@@ -4,6 +4,7 @@
 
 #include "orchestrator/core/account.hpp"
 #include "orchestrator/core/job.hpp"
+#include "orchestrator/core/lane_shares.hpp"
 #include "schemas/attempt.hpp"
 #include "schemas/prompt.hpp"
 
@@ -60,6 +61,7 @@ struct work_queue {
   std::uint64_t tick = 0;       ///< the tick the rest is about
   bool closed = false;          ///< nothing more to be had in it
   bool more_ready = false;      ///< retries that are looked at in the next tick
+  bool probes_only = false;     ///< no lane works: whatever goes is a probe
   std::vector<position> ready;  ///< waiting prompts whose time has come, in order
   std::size_t next_ready = 0;
 
@@ -78,6 +80,7 @@ struct class_state {
   std::string embedding_model;           ///< of embeddings: that of the first lane, for good
   std::int64_t prompts = 0;              ///< queued so far
   std::vector<lane_id> ranked;           ///< that may take them, best first
+  lane_shares shares;                    ///< of order `weights`: those with a weight
   std::optional<time_point> down_since;  ///< all its lanes are; none of them took a prompt since
   double input_mean = 500, output_mean = 200;
   std::map<owner_id, std::unique_ptr<work_queue>> queues;

@@ -22,8 +22,10 @@ constexpr duration down_pause_first = 15s, down_pause_max = 5min;
 // Models appear without notice, and asking for one costs a refused call.
 constexpr duration missing_model_pause_max = 1min;
 constexpr duration refusal_pause_first = 500ms, refusal_pause_max = 30s;
+// Of lanes with a known pace: a pause of two calls, this much at most, is the least; one of ten
+// calls, this much at least, the longest.
+constexpr duration refusal_pause_slow = 5s, refusal_pause_fast = 8s;
 constexpr duration retry_after_least = 1ms;
-constexpr duration slow_for = 60s;
 
 time_point next_day(time_point now) {
   return std::chrono::floor<std::chrono::days>(now) + std::chrono::days(1);
@@ -36,7 +38,11 @@ duration doubled(duration first, duration max, int times) {
 }  // namespace
 
 lane::lane(lane_setup setup, time_point now, const quota_share& share)
-    : setup_(std::move(setup)), share_(share), recent_requests_(now), recent_tokens_(now) {
+    : setup_(std::move(setup)),
+      share_(share),
+      seen_(setup_.sliced ? burst_sliced : burst_normal),
+      recent_requests_(now),
+      recent_tokens_(now) {
   apply_quota(now);
 }
 
@@ -116,6 +122,7 @@ std::int64_t lane::ready_allowance(const call_cost& cost) const {
   if (tokens_)
     per_s = std::min(per_s, static_cast<double>(tokens_->per_minute()) / 60.0 /
                                 static_cast<double>(std::max<std::int64_t>(1, cost.rate.count())));
+  per_s = std::min(per_s, seen_.per_second().value_or(per_s));
   return static_cast<std::int64_t>(std::min(static_cast<double>(slots_), per_s * ready_ahead_s));
 }
 
@@ -130,8 +137,9 @@ refusal lane::check(time_point now, const call_cost& cost) const {
   if (day_money_ &&
       (same_day ? totals_.day_spend : nano_usd{}) + reserved_ + cost.reserve > *day_money_)
     return refusal::day;
-  if (requests_ && !requests_->allows(now, now < slow_until_ ? 2 : 1)) return refusal::requests;
+  if (requests_ && !requests_->allows(now, 1)) return refusal::requests;
   if (tokens_ && !tokens_->allows(now, cost.rate.count())) return refusal::token_rate;
+  if (now < seen_.ready_at(cost.rate)) return refusal::requests;
   return refusal::none;
 }
 
@@ -145,8 +153,8 @@ time_point lane::ready_at(time_point now, const call_cost& cost) const {
     case refusal::down: return breaker_.ready_at(now);
     default: break;
   }
-  time_point at = std::max(now, held_until_);
-  if (requests_) at = std::max(at, requests_->ready_at(now < slow_until_ ? 2 : 1));
+  time_point at = std::max({now, held_until_, seen_.ready_at(cost.rate)});
+  if (requests_) at = std::max(at, requests_->ready_at(1));
   if (tokens_) at = std::max(at, tokens_->ready_at(cost.rate.count()));
   return at;
 }
@@ -156,8 +164,9 @@ void lane::take(time_point now, const call_cost& cost) {
   ++outstanding_;
   reserved_ += cost.reserve;
   tally_send(totals_, now);
-  if (requests_) requests_->take(now, now < slow_until_ ? 2 : 1);
-  if (tokens_) tokens_->take(now, cost.rate.count() * (now < slow_until_ ? 2 : 1));
+  if (requests_) requests_->take(now, 1);
+  if (tokens_) tokens_->take(now, cost.rate.count());
+  seen_.take(now, cost.rate);
   recent_requests_.add(now, 1);
   recent_tokens_.add(now, cost.rate.count());
 }
@@ -172,6 +181,7 @@ nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size
     tally_end(totals_, now, out, {}, latency);
     if (requests_) requests_->give_back(1);
     if (tokens_) tokens_->give_back(cost.rate.count());
+    seen_.give_back(now, cost.rate);
     breaker_.returned(now);
     return {};
   }
@@ -191,7 +201,7 @@ nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size
     breaker_.returned(now);  // says nothing about the lane
   } else if (out.quota_signal || out.halve_rate) {
     breaker_.returned(now);
-    hold_after_refusal(now, out);
+    hold_after_refusal(now, cost, out, latency);
   } else {
     refusals_in_a_row_ = 0;
     breaker_.ended(now, !out.unhealthy);
@@ -222,15 +232,30 @@ void lane::learn(const prompt_size& size, const outcome& out) {
     for (double* v : {&seen_estimate_, &seen_input_, &seen_answers_, &seen_output_}) *v /= 2;
 }
 
-void lane::hold_after_refusal(time_point now, const outcome& out) {
-  if (out.halve_rate) slow_until_ = now + slow_for;
+/// Without the provider's word: longer each time, and of a length that matters at the lane's pace.
+duration lane::refusal_pause() const {
+  const auto pause = doubled(refusal_pause_first, refusal_pause_max, refusals_in_a_row_);
+  const auto pace = seen_.per_second();
+  if (!pace) return pause;
+  return std::clamp(pause, std::min(from_seconds(2 / *pace), refusal_pause_slow),
+                    std::clamp(from_seconds(10 / *pace), refusal_pause_fast, refusal_pause_max));
+}
+
+void lane::hold_after_refusal(time_point now, const call_cost& cost, const outcome& out,
+                              duration latency) {
+  if (seen_.flowing()) refusals_in_a_row_ = 0;
   // "Again at once" from a provider that refuses says no more than nothing at all.
   const bool told = out.retry_after && *out.retry_after >= retry_after_least;
-  const auto pause =
-      told ? *out.retry_after : doubled(refusal_pause_first, refusal_pause_max, refusals_in_a_row_);
+  const auto pause = told ? *out.retry_after : refusal_pause();
   // Calls of one burst are refused together: they are one signal.
-  if (now >= held_until_) ++refusals_in_a_row_;
-  held_until_ = std::max(held_until_, now + pause);
+  const bool first = now - latency >= held_until_;
+  if (first) ++refusals_in_a_row_;
+  if (first || told) held_until_ = std::max(held_until_, now + pause);
+  seen_.refused(now, {.sent = now - latency,
+                      .until = held_until_,
+                      .size = cost.rate,
+                      .slower = out.halve_rate,
+                      .paced = requests_ || tokens_});
   reason_ = out.error_code;
 }
 

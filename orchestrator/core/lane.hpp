@@ -1,6 +1,7 @@
 // One lane's decisions: may a call go now, and what does its answer change.
 #pragma once
 
+#include "orchestrator/core/adaptive_rate.hpp"
 #include "orchestrator/core/breaker.hpp"
 #include "orchestrator/core/gcra.hpp"
 #include "orchestrator/core/money.hpp"
@@ -93,6 +94,10 @@ class lane {
 
   /// False while it takes nothing: failing, down, being probed, without credentials.
   [[nodiscard]] bool usable() const { return healthy() && !missing_; }
+  /// The next call would be a probe.
+  [[nodiscard]] bool probing(time_point now) const {
+    return breaker_.now_state(now) == breaker::state::half_open;
+  }
   /// Why it is not usable, in one line; empty when nothing is known.
   [[nodiscard]] std::string reason() const;
   [[nodiscard]] std::optional<duration> mean_latency() const { return latency_; }
@@ -118,7 +123,8 @@ class lane {
   void apply_quota(time_point now);
   void read_headers(time_point now, const outcome&);
   void learn(const prompt_size&, const outcome&);
-  void hold_after_refusal(time_point now, const outcome&);
+  [[nodiscard]] duration refusal_pause() const;
+  void hold_after_refusal(time_point now, const call_cost&, const outcome&, duration latency);
   void note_health(time_point now);
   [[nodiscard]] bool healthy() const {
     return breaker_.now_state(time_point{}) == breaker::state::closed;
@@ -138,13 +144,14 @@ class lane {
   std::optional<nano_usd> day_money_;
   std::optional<std::int64_t> told_requests_, told_tokens_;  ///< limits the provider named last
   std::optional<gcra> requests_, tokens_;
+  adaptive_rate seen_;  ///< what it is seen to accept, once it refused
   breaker breaker_;
   down_cause down_ = down_cause::none;
   int downs_in_a_row_ = 0;
   std::string reason_;
   std::optional<time_point> down_since_, missing_since_;
   std::optional<std::string> missing_;  ///< why there is no credential
-  time_point held_until_{}, slow_until_{};
+  time_point held_until_{};
   int refusals_in_a_row_ = 0;
   std::int64_t outstanding_ = 0;  ///< permits taken and not ended
   nano_usd reserved_;

@@ -74,19 +74,32 @@ class flows {
     for (bool went = true; went;) {
       went = false;
       for (std::size_t k = 0; k < kinds_.size(); ++k) {
-        for (std::size_t r = 0; r < kinds_[k].routes.size(); ++r) {
-          const auto& route = kinds_[k].routes[r];
-          if (left_[k] <= none_left) break;
-          if (room[route.lane] < 1 || !open_today(route)) continue;
-          take(k, r, std::min(left_[k], 1.0));
-          room[route.lane] -= 1;
-          const bool waits = room[route.lane] < static_cast<double>(lanes_[route.lane].slots);
-          first_end_ = std::max(first_end_, route.latency_s * (waits ? 2 : 1));
-          went = true;
-          break;
-        }
+        const auto r = left_[k] > none_left ? due(k, room) : std::nullopt;
+        if (!r) continue;
+        const auto& route = kinds_[k].routes[*r];
+        take(k, *r, std::min(left_[k], 1.0));
+        room[route.lane] -= 1;
+        const bool waits = room[route.lane] < static_cast<double>(lanes_[route.lane].slots);
+        first_end_ = std::max(first_end_, route.latency_s * (waits ? 2 : 1));
+        went = true;
       }
     }
+  }
+
+  /// The route that a kind's next prompt takes while there is room.
+  [[nodiscard]] std::optional<std::size_t> due(std::size_t k,
+                                               const std::vector<double>& room) const {
+    std::optional<std::size_t> best;
+    double lowest = forever;
+    for (std::size_t r = 0; r < kinds_[k].routes.size(); ++r) {
+      const auto& route = kinds_[k].routes[r];
+      if (room[route.lane] < 1 || !open_today(route)) continue;
+      const double turn = route.weight > 0 ? (done_[k][r] + 0.5) / route.weight : forever;
+      if (best && turn >= lowest) continue;
+      best = r;
+      lowest = turn;
+    }
+    return best;
   }
 
   /// What each kind gets of each lane while nothing changes: equal parts of its permits.

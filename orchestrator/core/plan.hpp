@@ -1,7 +1,7 @@
 // How a batch splits over lanes and how long it takes, before anything is sent: the scheduler's
-// rule as flows. A prompt goes to the first lane in order that has a permit, so with a backlog
-// every lane runs at its quota, and each lane's permits are shared evenly by the kinds of prompts
-// that may take it.
+// rule as flows. A prompt goes to the first lane in order that has a permit, by weights to the one
+// whose turn it is, so with a backlog every lane runs at its quota, and each lane's permits are
+// shared evenly by the kinds of prompts that may take it.
 #pragma once
 
 #include "schemas/units.hpp"
@@ -25,6 +25,7 @@ struct plan_route {
   double charge = 0;     ///< tokens, as the lane's limiter counts them
   double nano_usd = 0;   ///< expected cost
   double latency_s = 1;  ///< of a call; above 0
+  double weight = 0;     ///< above 0: while there is room, prompts are shared by it
 };
 
 /// Prompts that look alike.

@@ -31,14 +31,18 @@ struct active_prompt {
   time_point ready_at{};  ///< between two sends: not before
   bool open = false;      ///< a permit is taken and the call has not ended
   bool settled = false;   ///< finished elsewhere meanwhile: the open call only costs
+  bool probe = false;     ///< the open call was let through to try a failing lane
   std::uint32_t sends = 0, attempts = 0, maybe_billed = 0, deaths = 0;
+  std::uint32_t excused = 0;             ///< failed probes that did not count as attempts
   nano_usd charged;                      ///< for ended sends, in doubt or failed after being billed
   call_cost cost;                        ///< of the open send
   std::vector<lane_id> unfit;            ///< lanes that can't serve this prompt
+  std::vector<lane_id> tried_once;       ///< lanes that had their one more try
   std::optional<time_point> down_since;  ///< all its other lanes are
   std::string error_code, error_message;  ///< of the last ended send
   work_queue* queue = nullptr;            ///< where it came from
 
+  [[nodiscard]] std::uint32_t failures() const { return attempts + excused; }
   [[nodiscard]] prompt_size size() const {
     return {static_cast<std::int64_t>(what.body.length), what.images, what.choices,
             what.max_output};
@@ -245,6 +249,9 @@ class scheduler {
     std::unique_ptr<lane> state;
     bool gone = false;
     job_state* wanted_by = nullptr;  ///< of this tick: the first in turn that it has no permit for
+    // Since its last answer.
+    std::optional<position> failed_for;
+    bool failed_several = false;  ///< not only that prompt
   };
   struct late_call {
     active_prompt prompt;
@@ -256,6 +263,7 @@ class scheduler {
     lane_id lane;
     call_cost cost;
     call_id call;
+    bool probe = false;
     prompt what;  ///< of a fresh one
     work_queue* queue = nullptr;
   };
@@ -308,8 +316,8 @@ class scheduler {
 
   // scheduler_retire.cpp: what ended calls change.
   void retire(time_point now, std::vector<call_ended>&&, stripe_runner&, tick_actions&);
-  nano_usd end_call(time_point now, active_prompt&, partition_state*, const call_ended&,
-                    tick_actions&);
+  nano_usd end_call(time_point now, active_prompt&, partition_state*, call_ended&, tick_actions&);
+  void note_probe(active_prompt&, outcome&);
   void retire_one(time_point now, stripe&, call_ended&&, nano_usd charge);
   void retire_late(time_point now, late_call&&, call_ended&&, tick_actions&);
   void collect(stripe&, tick_actions&);
@@ -325,10 +333,17 @@ class scheduler {
   bool grant_of_class(time_point now, class_state&, std::vector<grant>&, tick_actions&);
   choice grant_of_queue(time_point now, work_queue&, std::vector<grant>&, tick_actions&);
   choice grant_retry(time_point now, work_queue&, std::vector<grant>&, tick_actions&);
+  choice grant_fresh(time_point now, work_queue&, std::vector<grant>&, tick_actions&);
+  [[nodiscard]] std::uint32_t failures_of(position where) const;
   void look_at_retries(time_point now, work_queue&);
-  choice choose_lane(time_point now, work_queue&, const prompt_size&,
-                     const std::vector<lane_id>& unfit, std::optional<time_point>& down_since,
-                     grant&, tick_actions&);
+  /// What is to be sent: a prompt that is waiting, or one that was never started.
+  struct candidate {
+    prompt_size size;
+    std::uint32_t failures = 0;
+    const std::vector<lane_id>* unfit = nullptr;
+    std::optional<time_point>* down_since = nullptr;
+  };
+  choice choose_lane(time_point now, work_queue&, const candidate&, grant&, tick_actions&);
   void take_permit(time_point now, work_queue&, lane_id, const call_cost&, grant&);
   [[nodiscard]] bool any_lane_open(time_point now, const class_state&) const;
   void wake_for_retries(time_point now, tick_actions&);

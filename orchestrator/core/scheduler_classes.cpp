@@ -104,6 +104,13 @@ void scheduler::rank(class_state& cls) {
   };
   std::sort(cls.ranked.begin(), cls.ranked.end(),
             [&](lane_id a, lane_id b) { return std::pair(key(a), a) < std::pair(key(b), b); });
+  std::vector<std::pair<lane_id, std::int64_t>> weights;
+  if (order == lane_order::weights)
+    for (const auto id : cls.ranked)
+      if (const auto n = weight_of(job.setup.policy.routes, lane_at(id).setup()); n > 0)
+        weights.emplace_back(id, n);
+  cls.shares.set(weights);
+  cls.shares.order(cls.ranked);
 }
 
 void scheduler::rank_lanes(time_point now) {

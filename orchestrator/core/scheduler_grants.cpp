@@ -10,6 +10,8 @@ namespace spillway {
 namespace {
 
 constexpr std::size_t ready_waiting_max = 256;  // retries looked at in one tick and queue
+// A prompt that failed so often is no probe while a lane works: it might be what fails.
+constexpr std::uint32_t no_probe_failures = 2;
 
 /// Orders a heap: true if `a` goes after `b`.
 bool goes_later(const job_state* a, const job_state* b) {
@@ -110,12 +112,24 @@ void scheduler::look_at_retries(time_point now, work_queue& queue) {
     ready.push_back(where);
   }
   std::sort(ready.begin(), ready.end());
+  const auto& ranked = queue.cls->ranked;
+  queue.probes_only =
+      std::none_of(ranked.begin(), ranked.end(), [&](lane_id id) { return lane_at(id).usable(); });
+  // Probes are shared out, so that no prompt is all of them.
+  if (queue.probes_only)
+    std::stable_sort(ready.begin(), ready.end(),
+                     [&](position a, position b) { return failures_of(a) < failures_of(b); });
   if (ready.size() <= ready_waiting_max) return;
   ready_offset_ = (ready_offset_ + ready_waiting_max) % ready.size();
-  std::rotate(ready.begin(), ready.begin() + static_cast<std::ptrdiff_t>(ready_offset_),
-              ready.end());
+  if (!queue.probes_only)
+    std::rotate(ready.begin(), ready.begin() + static_cast<std::ptrdiff_t>(ready_offset_),
+                ready.end());
   ready.resize(ready_waiting_max);
   queue.more_ready = true;
+}
+
+std::uint32_t scheduler::failures_of(position where) const {
+  return stripes_[stripe_of(where)].active.at(where).failures();
 }
 
 bool scheduler::any_lane_open(time_point now, const class_state& cls) const {
@@ -133,8 +147,8 @@ scheduler::choice scheduler::grant_retry(time_point now, work_queue& queue,
     auto& down_since = active.unfit.empty() ? cls.down_since : active.down_since;
     grant g;
     g.where = where;
-    if (choose_lane(now, queue, active.size(), active.unfit, down_since, g, actions) ==
-        choice::granted) {
+    const candidate what{active.size(), active.failures(), &active.unfit, &down_since};
+    if (choose_lane(now, queue, what, g, actions) == choice::granted) {
       if (active.deaths >= suspect_deaths) ++suspects_open_;
       queue.waiting.erase({active.ready_at, where});
       --waiting_;
@@ -148,13 +162,22 @@ scheduler::choice scheduler::grant_retry(time_point now, work_queue& queue,
 
 scheduler::choice scheduler::grant_of_queue(time_point now, work_queue& queue,
                                             std::vector<grant>& grants, tick_actions& actions) {
-  static const std::vector<lane_id> all_fit;
-  auto& cls = *queue.cls;
-  auto& job = *cls.job;
-  if (!queue.ready.empty()) {
+  const bool retries = queue.next_ready < queue.ready.size();
+  if (retries && queue.probes_only && failures_of(queue.ready[queue.next_ready]) > 0 &&
+      grant_fresh(now, queue, grants, actions) == choice::granted)
+    return choice::granted;
+  if (retries) {
     const auto got = grant_retry(now, queue, grants, actions);
     if (got != choice::too_dear) return got;
   }
+  return grant_fresh(now, queue, grants, actions);
+}
+
+scheduler::choice scheduler::grant_fresh(time_point now, work_queue& queue,
+                                         std::vector<grant>& grants, tick_actions& actions) {
+  static const std::vector<lane_id> all_fit;
+  auto& cls = *queue.cls;
+  auto& job = *cls.job;
   const bool suspect = !queue.suspects.empty() && suspects_open_ == 0;
   auto& from = suspect ? queue.suspects : queue.fresh;
   if (from.empty()) {
@@ -172,7 +195,7 @@ scheduler::choice scheduler::grant_of_queue(time_point now, work_queue& queue,
   grant g;
   g.where = head.where;
   g.fresh = true;
-  const auto got = choose_lane(now, queue, size, all_fit, cls.down_since, g, actions);
+  const auto got = choose_lane(now, queue, {size, 0, &all_fit, &cls.down_since}, g, actions);
   if (got != choice::granted) return got;
   const auto bytes = head.text.size();
   queue.loaded_bytes -= bytes;
@@ -184,18 +207,19 @@ scheduler::choice scheduler::grant_of_queue(time_point now, work_queue& queue,
   return choice::granted;
 }
 
-scheduler::choice scheduler::choose_lane(time_point now, work_queue& queue, const prompt_size& size,
-                                         const std::vector<lane_id>& unfit,
-                                         std::optional<time_point>& down_since, grant& g,
-                                         tick_actions& actions) {
+scheduler::choice scheduler::choose_lane(time_point now, work_queue& queue, const candidate& what,
+                                         grant& g, tick_actions& actions) {
   auto& cls = *queue.cls;
   auto& job = *cls.job;
+  const auto& unfit = *what.unfit;
+  auto& down_since = *what.down_since;
   bool affordable = cls.ranked.empty(), usable = false;
+  std::optional<std::pair<lane_id, call_cost>> last_resort;
   for (const lane_id id : cls.ranked) {
     if (!unfit.empty() && std::find(unfit.begin(), unfit.end(), id) != unfit.end()) continue;
     auto& entry = lanes_[id.value()];
     auto& l = *entry.state;
-    const auto cost = l.cost_for(size);
+    const auto cost = l.cost_for(what.size);
     if (!queue.books->money.fits(cost.reserve)) {
       job.money_short = true;
       continue;
@@ -208,6 +232,10 @@ scheduler::choice scheduler::choose_lane(time_point now, work_queue& queue, cons
     usable = usable || l.usable();
     const auto why = l.check(now, cost);
     if (why == refusal::none && (entry.wanted_by == nullptr || entry.wanted_by == &job)) {
+      if (what.failures >= no_probe_failures && l.probing(now)) {
+        if (!last_resort) last_resort.emplace(id, cost);
+        continue;
+      }
       take_permit(now, queue, id, cost, g);
       if (l.usable()) down_since.reset();
       return choice::granted;
@@ -215,6 +243,10 @@ scheduler::choice scheduler::choose_lane(time_point now, work_queue& queue, cons
     if (why != refusal::none) actions.wake = std::min(actions.wake, l.ready_at(now, cost));
     // A small prompt of another job must not take what a larger one in turn waits for.
     if (soon_again(why) && entry.wanted_by == nullptr) entry.wanted_by = &job;
+  }
+  if (last_resort && !usable) {
+    take_permit(now, queue, last_resort->first, last_resort->second, g);
+    return choice::granted;
   }
   if (!affordable) return choice::too_dear;
   note_blocked(now, down_since, usable, cls, actions);
@@ -227,6 +259,7 @@ void scheduler::take_permit(time_point now, work_queue& queue, lane_id id, const
   auto& job = *queue.cls->job;
   auto& l = *lanes_[id.value()].state;
   auto& own = queue.books->of(id, l.setup());
+  g.probe = l.probing(now);
   l.take(now, cost);
   tally_send(own, now);
   if (id.value() >= home.day.size()) home.day.resize(id.value() + 1);
@@ -238,6 +271,10 @@ void scheduler::take_permit(time_point now, work_queue& queue, lane_id id, const
     ++own.spilled_in;
     ++best.totals().spilled_out;
     ++queue.books->of(first, best.setup()).spilled_out;
+  }
+  if (auto& cls = *queue.cls; !cls.shares.empty()) {
+    cls.shares.took(id);
+    cls.shares.order(cls.ranked);
   }
   ++queue.books->open;
   ++home.open;
@@ -341,6 +378,7 @@ const active_prompt* scheduler::start_call(grant& g) {
   active->lane = g.lane;
   active->cost = g.cost;
   active->call = g.call;
+  active->probe = g.probe;
   active->open = true;
   ++active->sends;
   return active;

@@ -85,7 +85,7 @@ void scheduler::set_lanes(std::vector<lane_setup> lanes, time_point now) {
       lanes_[known->value()].gone = false;
       lanes_[known->value()].state->change(std::move(setup), share_, now);
     } else {
-      lanes_.push_back({std::make_unique<lane>(std::move(setup), now, share_), false, nullptr});
+      lanes_.emplace_back().state = std::make_unique<lane>(std::move(setup), now, share_);
     }
   }
   const auto before = limits_;

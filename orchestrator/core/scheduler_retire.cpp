@@ -15,6 +15,10 @@ lane_totals& day_of(partition_state& home, lane_id id) {
   return home.day[id.value()];
 }
 
+/// A failed probe does not count so many times; a lane that fails everything is tried that often
+/// with the same prompt only where there are few.
+constexpr std::uint32_t excused_max = 20;
+
 bool may_go_on(const active_prompt& active, const job_config& policy, const outcome& out) {
   return out.never_sent() || active.attempts < policy.max_attempts;
 }
@@ -73,11 +77,12 @@ void scheduler::retire(time_point now, std::vector<call_ended>&& calls, stripe_r
 
 /// Gives the call's permit and reservation back; returns what it is charged.
 nano_usd scheduler::end_call(time_point now, active_prompt& active, partition_state* home,
-                             const call_ended& ended, tick_actions& actions) {
+                             call_ended& ended, tick_actions& actions) {
   auto& l = *lanes_[active.lane.value()].state;
   const auto& out = ended.outcome;
   const auto latency = ended.done_at - ended.sent_at;
   const auto charge = l.end_call(now, active.cost, active.size(), out, latency);
+  note_probe(active, ended.outcome);
   if (out.down == down_cause::auth || out.down == down_cause::billing)
     for (auto& other : lanes_)
       if (other.state.get() != &l && other.state->setup().pool_index == l.setup().pool_index)
@@ -107,6 +112,24 @@ nano_usd scheduler::end_call(time_point now, active_prompt& active, partition_st
   return charge;
 }
 
+/// A probe goes out for the lane's sake: if it fails, that is not held against its prompt. Unless
+/// the lane failed no other prompt since it answered last: then it may be the prompt that fails it.
+void scheduler::note_probe(active_prompt& active, outcome& out) {
+  auto& entry = lanes_[active.lane.value()];
+  const auto where = active.what.where;
+  if (out.kind == outcome_kind::answered) {
+    entry.failed_for.reset();
+    entry.failed_several = false;
+  }
+  if (!out.unhealthy) return;
+  entry.failed_several = entry.failed_several || entry.failed_for.value_or(where) != where;
+  if (!entry.failed_for) entry.failed_for = where;
+  if (!active.probe || !entry.failed_several || !out.counts_attempt) return;
+  if (active.excused == excused_max) return;
+  ++active.excused;
+  out.counts_attempt = false;
+}
+
 void scheduler::retire_one(time_point now, stripe& s, call_ended&& ended, nano_usd charge) {
   const auto it = s.active.find(ended.where);
   auto& active = it->second;
@@ -131,6 +154,13 @@ void scheduler::retire_one(time_point now, stripe& s, call_ended&& ended, nano_u
   if (out.in_doubt && policy.in_doubt == in_doubt_policy::hold) {
     hold_in_doubt(out);
     return finish(outcome_kind::rejected);
+  }
+  if (out.kind == outcome_kind::retry && out.retry_once) {
+    auto& tried = active.tried_once;
+    if (std::find(tried.begin(), tried.end(), active.lane) != tried.end())
+      out.kind = outcome_kind::spill;
+    else
+      tried.push_back(active.lane);
   }
   if (out.kind == outcome_kind::spill) active.unfit.push_back(active.lane);
   if (!out.never_sent() && (!has_lane_left(active) || !may_go_on(active, policy, out)))

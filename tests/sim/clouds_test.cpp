@@ -120,11 +120,78 @@ TEST_F(clouds, restricted_prompts_wait_for_their_only_lane_and_never_leak) {
                           trouble::kind::black_hole}) {
     auto s = three_clouds(200);
     s.config.job.residency = std::vector<std::string>{"eu"};
-    s.config.job.max_attempts = 1'000;  // probes are prompts, and their failures count
     s.troubles = {{what, "pool-0", 0s, 300s}};
     const auto r = run(s);
     EXPECT_EQ(r.accepted.size(), 1u) << "only pool-0";
     EXPECT_EQ(between(r, "pool-0", 300s, 24h), 200);
+  }
+}
+
+/// Half an hour of prompts for one cloud.
+schedule one_cloud(std::size_t lines) {
+  auto s = three_clouds(lines);
+  s.config.pools.resize(1);
+  s.slots.resize(1);
+  s.config.job.max_attempts = 6;
+  return s;
+}
+
+TEST_F(clouds, an_outage_of_the_only_cloud_makes_no_error_rows) {
+  for (const auto outage : {1min, 5min, 9min})
+    for (const auto what : {trouble::kind::errors, trouble::kind::black_hole}) {
+      auto s = one_cloud(1'000);
+      s.troubles = {{what, "pool-0", 20s, 20s + outage}};
+      const auto r = run(s);
+      EXPECT_EQ(r.failed, 0u);
+      EXPECT_LE(r.took, 100s + outage + 75s) << "found to work again soon";
+    }
+}
+
+TEST_F(clouds, an_outage_as_the_last_prompts_run_makes_no_error_rows) {
+  auto s = one_cloud(205);
+  s.troubles = {{trouble::kind::errors, "pool-0", 20s, 20s + 5min}};
+  const auto r = run(s);
+  EXPECT_EQ(r.failed, 0u);
+}
+
+TEST_F(clouds, a_prompt_that_always_fails_becomes_the_only_error_row) {
+  for (const char* poison : {"p0", "p120", "p599"})
+    for (const auto outage : {0s, 60s}) {
+      auto s = one_cloud(600);
+      s.poison = poison;
+      if (outage > 0s) s.troubles = {{trouble::kind::errors, "pool-0", 20s, 20s + outage}};
+      const auto r = run(s);
+      EXPECT_EQ(r.failed, 1u) << poison;
+      EXPECT_LE(r.bills.at(poison).asked, 6 + 4) << poison;
+      EXPECT_LE(r.took, 60s + outage + 100s);
+    }
+}
+
+TEST_F(clouds, outages_and_a_prompt_that_always_fails_over_kills) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    auto s = one_cloud(300);
+    s.seed = seed;
+    s.poison = "p150";
+    s.kills = 3;
+    s.troubles = {{trouble::kind::errors, "pool-0", 3s, 90s}};
+    const auto r = run_schedule(s, 1);
+    EXPECT_EQ(r.problem, "");
+    EXPECT_EQ(r.failed, 1u) << "seed " << seed;
+    EXPECT_LE(r.bills.at("p150").asked, 6 + 12) << "seed " << seed;
+  }
+}
+
+/// No quota is known and hundreds of connections are there: a storm meets few of them.
+TEST_F(clouds, a_storm_of_429_is_not_hammered) {
+  for (const auto storm : {3s, 60s}) {
+    auto s = one_cloud(5'000);
+    s.config.pools[0].lanes[0].quota = {};
+    s.slots = {200};
+    s.troubles = {{trouble::kind::storm, "pool-0", 1s, 1s + storm}};
+    const auto r = run(s);
+    EXPECT_EQ(r.failed, 0u);
+    EXPECT_LE(r.refused, 500u) << "the first burst, and then one or two a pause";
+    EXPECT_LE(r.took, storm + 2min);
   }
 }
 

@@ -81,6 +81,12 @@ bool fake_cloud::in_trouble(const lane_book& book, open_call& call, time_point& 
         response.status = 403;
         response.body = R"({"error":{"message":"no access","type":"invalid_request_error"}})";
         return true;
+      case trouble::kind::storm:
+        if (draw() >= 0.7) return false;
+        response.status = 429;
+        response.body =
+            R"({"error":{"message":"Rate limit","type":"requests","code":"rate_limit_exceeded"}})";
+        return true;
       case trouble::kind::tenth:
         if (accepted_lately(book.pool->name) < *book.config.quota.rpm / 10) return false;
         response.status = 429;
@@ -105,6 +111,7 @@ void fake_cloud::start(lane_id lane, outgoing_call&& sent) {
   const auto from = body.find("[[id:") + 5;
   call.id = body.substr(from, body.find("]]", from) - from);
   pools_used_.insert(book.pool->name);
+  ++bills_[call.id].asked;
 
   while (!book.arrivals.empty() && book.arrivals.front() <= now_ - 60s) book.arrivals.pop_front();
   time_point end = now_ + from_seconds(0.02 + 0.3 * draw());
@@ -130,6 +137,9 @@ void fake_cloud::start(lane_id lane, outgoing_call&& sent) {
     call.result.response.body =
         R"({"error":{"message":"expired","type":"invalid_request_error","code":"invalid_api_key"}})";
     ++turned_away_;
+  } else if (call.id == poison_) {
+    call.result.response.status = 500;
+    call.result.response.body = R"({"error":{"message":"bug","type":"server_error"}})";
   } else if (in_trouble(book, call, end)) {
   } else if (fate < (edge += faults_.refuse)) {
     call.result.response.status = 429;
@@ -164,6 +174,7 @@ void fake_cloud::start(lane_id lane, outgoing_call&& sent) {
       }
     }
   }
+  refused_ += call.result.response.status == 429;
   open_.emplace(end, std::move(call));
 }
 

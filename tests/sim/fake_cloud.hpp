@@ -23,6 +23,7 @@ struct trouble {
     black_hole,  ///< takes requests and never answers
     no_model,    ///< 404: the model is not there
     forbidden,   ///< 403
+    storm,       ///< 429 to seven of ten, without a word on when to come again
     tenth,       ///< a tenth of the requests a minute it grants otherwise, 429 to others
   } what = kind::errors;
   std::string pool;
@@ -33,6 +34,7 @@ struct trouble {
 struct bill {
   int accepted = 0;  ///< times a provider worked on it
   int excused = 0;   ///< times its answer was lost through no fault of ours: a kill or a cut
+  int asked = 0;     ///< times it was sent
 };
 
 class fake_cloud final : public transport {
@@ -45,6 +47,8 @@ class fake_cloud final : public transport {
 
   void set_time(time_point now) { now_ = now; }
   void set_faults(fault_shares f) { faults_ = f; }
+  /// A prompt that is answered 500, always.
+  void set_poison(std::string id) { poison_ = std::move(id); }
   /// Whom it serves; others are answered 401.
   void set_door(std::function<bool(const http_request&)> door) { door_ = std::move(door); }
   void set_troubles(std::vector<trouble> all, time_point start) {
@@ -70,6 +74,7 @@ class fake_cloud final : public transport {
   [[nodiscard]] const std::set<std::string>& pools_used() const { return pools_used_; }
   [[nodiscard]] const std::string& complaint() const { return complaint_; }
   [[nodiscard]] std::size_t calls() const { return calls_; }
+  [[nodiscard]] std::size_t refused() const { return refused_; }
 
  private:
   struct lane_book {
@@ -105,7 +110,8 @@ class fake_cloud final : public transport {
   std::vector<call_result> returned_;
   std::map<std::string, bill> bills_;
   nano_usd billed_;
-  std::size_t calls_ = 0;
+  std::size_t calls_ = 0, refused_ = 0;
+  std::string poison_;
   std::set<std::string> pools_used_;
   std::string complaint_;
 };

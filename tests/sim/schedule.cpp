@@ -113,6 +113,10 @@ schedule draw_schedule(std::uint64_t seed) {
     for (auto at = d.from(500, 5'000) * 1ms; d.chance(0.7); at += d.from(500, 9'000) * 1ms)
       s.tokens.revoked.push_back(at);
   }
+  if (d.chance(0.2)) {
+    job.order = lane_order::weights;
+    job.routes.weights = {{"pool-0", d.from(1, 5)}, {"pool-1", d.from(0, 3)}};
+  }
   return s;
 }
 

@@ -46,6 +46,7 @@ class world {
         runner_(threads),
         config_(s.config) {
     cloud_.set_troubles(s.troubles, now_);
+    cloud_.set_poison(s.poison);
     if (s.tokens.life == duration{}) return;
     cloud_.set_door([this](const http_request& request) {
       const auto at = request.headers.find("x-token: ");
@@ -191,6 +192,7 @@ void world::check(run_report& report) {
   std::uint64_t print = 14695981039346656037ull;
   for (const auto& [where, f] : log_.finished()) {
     invalid += f.kind == row_kind::invalid;
+    report.failed += f.kind != row_kind::invalid && f.kind != row_kind::answered;
     for (const char c : f.row) print = (print ^ static_cast<unsigned char>(c)) * 1099511628211ull;
     const auto p = position::from_value(where);
     const auto id =
@@ -217,6 +219,8 @@ void world::check(run_report& report) {
   report.fingerprint = print ^ cloud_.calls();
   report.adopted = log_.adopted();
   report.calls = cloud_.calls();
+  report.refused = cloud_.refused();
+  report.bills = cloud_.bills();
   report.turned_away = cloud_.turned_away();
   report.accepted = cloud_.accepted();
   report.took = now_ - start_;

@@ -23,6 +23,7 @@ struct schedule {
   fault_shares faults;
   token_plan tokens;
   std::vector<trouble> troubles;
+  std::string poison;  ///< id of a prompt that always fails
   std::size_t window_bytes = 1 << 20;
   std::optional<std::string> forbidden_pool;  ///< outside the residency
 };
@@ -33,7 +34,9 @@ struct run_report {
   std::string problem;        ///< empty when every invariant held
   std::uint64_t fingerprint;  ///< of all rows and calls: equal runs have equal ones
   int processes = 0;
-  std::size_t adopted = 0, calls = 0;
+  std::size_t adopted = 0, calls = 0, refused = 0;
+  std::size_t failed = 0;                                   ///< error rows of valid lines
+  std::map<std::string, bill> bills{};                      ///< by prompt
   std::size_t turned_away = 0;                              ///< calls with a token that had ended
   std::map<std::string, std::vector<duration>> accepted{};  ///< when, of each pool
   duration took{};

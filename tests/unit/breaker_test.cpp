@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 namespace spillway {
 namespace {
 
@@ -134,6 +137,25 @@ TEST(breaker, a_failed_step_starts_over_with_one_probe) {
   ASSERT_TRUE(b.allows(now));
   b.sent(now);
   EXPECT_FALSE(b.allows(now));
+}
+
+TEST(breaker, is_left_alone_longer_the_longer_it_fails) {
+  auto b = opened();
+  auto now = b.ready_at(start);
+  std::vector<double> pauses;
+  while (now < start + 10min) {
+    b.sent(now);
+    b.ended(now, false);
+    pauses.push_back(seconds_of(b.ready_at(now) - now));
+    now = b.ready_at(now);
+  }
+  EXPECT_EQ(pauses.front(), 5);
+  EXPECT_TRUE(std::is_sorted(pauses.begin(), pauses.end()));
+  EXPECT_EQ(pauses.back(), 30);
+  EXPECT_LT(pauses.size(), 45u);
+  for (const int size : {1, 2, 4}) step(b, now, size, 0);
+  fail(b, now, 5);
+  EXPECT_EQ(b.ready_at(now), now + 5s) << "and starts over once it worked";
 }
 
 TEST(breaker, answers_of_earlier_calls_do_not_move_it) {

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 namespace spillway {
 namespace {
 
@@ -70,7 +73,7 @@ outcome down(down_cause cause) {
 
 void call(lane& l, time_point now, const outcome& o) {
   l.take(now, one);
-  (void)l.end_call(now, one, small, o, 100ms);
+  (void)l.end_call(now, one, small, o, {});
 }
 
 /// Grants from `from` on, polled each millisecond, every call answered at once.
@@ -205,15 +208,20 @@ TEST(lane, a_429_holds_the_lane_for_retry_after) {
 TEST(lane, a_429_without_retry_after_pauses_longer_each_time) {
   lane l(setup_of({}), start);
   auto now = start;
-  for (const auto pause :
-       {500ms, 1'000ms, 2'000ms, 4'000ms, 8'000ms, 16'000ms, 30'000ms, 30'000ms}) {
+  std::vector<double> pauses;
+  for (int i = 0; i < 8; ++i) {
     call(l, now, refused());
-    EXPECT_EQ(l.ready_at(now, one) - now, pause);
-    now += pause;
+    pauses.push_back(seconds_of(l.ready_at(now, one) - now));
+    now = l.ready_at(now, one);
   }
+  EXPECT_EQ(pauses[0], 0.5);
+  EXPECT_TRUE(std::is_sorted(pauses.begin(), pauses.end()));
+  EXPECT_LE(pauses[1], 5) << "of a lane that takes a call in two seconds, as far as is known";
+  EXPECT_NEAR(pauses[5], 16, 0.1);
+  EXPECT_LE(pauses[7], 30);
   call(l, now, answered());
   call(l, now, refused());
-  EXPECT_EQ(l.ready_at(now, one) - now, 500ms) << "an answer ends the series";
+  EXPECT_LE(l.ready_at(now, one) - now, 5s) << "an answer ends the series";
 }
 
 TEST(lane, a_retry_after_of_nothing_is_none) {
@@ -235,11 +243,58 @@ TEST(lane, refusals_of_one_burst_are_one_signal) {
 
 TEST(lane, a_slower_ramp_halves_the_rate_for_a_minute) {
   lane l(setup_of({.rpm = 6'000}), start);
+  EXPECT_NEAR(grants(l, start, 20s), 2'000, 30);
   auto slow = refused(0s);
   slow.halve_rate = true;
-  call(l, start + 1s, slow);
-  EXPECT_NEAR(grants(l, start + 2s, 10s), 500, 25);
-  EXPECT_NEAR(grants(l, start + 62s, 10s), 1'000, 30);
+  call(l, start + 20s, slow);
+  EXPECT_NEAR(grants(l, start + 21s, 5s), 270, 30);
+  EXPECT_NEAR(grants(l, start + 26s, 30s), 2'500, 250);
+  EXPECT_NEAR(grants(l, start + 82s, 10s), 1'000, 50);
+}
+
+TEST(lane, a_single_429_costs_an_unlimited_lane_little) {
+  lane l(setup_of({}, 40), start);
+  /// 40 calls of 400 ms at once: 100 a second.
+  const auto sent = [&l](time_point from, duration span) {
+    int n = 0;
+    for (auto now = from; now < from + span; now += 10ms)
+      if (l.check(now, one) == refusal::none) {
+        l.take(now, one);
+        (void)l.end_call(now, one, small, answered(), 400ms);
+        ++n;
+      }
+    return n;
+  };
+  EXPECT_EQ(sent(start, 30s), 3'000);
+  call(l, start + 30s, refused());
+  EXPECT_GT(sent(start + 30s, 10s), 800) << "a pause, a gentle start, then a little less";
+  EXPECT_GT(sent(start + 40s, 60s), 5'850);
+  EXPECT_EQ(sent(start + 100s, 10s), 1'000) << "and nothing is left of it";
+}
+
+TEST(lane, after_a_pause_it_starts_gently) {
+  lane l(setup_of({}, 1'000), start);
+  for (int i = 0; i < 2'000; ++i) l.take(start, one);
+  for (int i = 0; i < 2'000; ++i)
+    (void)l.end_call(start + 50ms, one, small, i % 10 < 7 ? refused() : answered(), 50ms);
+  auto now = start + 550ms;
+  int taken = 0;
+  for (; now < start + 650ms; now += 1ms)
+    while (l.check(now, one) == refusal::none) {
+      l.take(now, one);
+      ++taken;
+    }
+  EXPECT_GE(taken, 1);
+  EXPECT_LE(taken, 20) << "not all its slots at once";
+}
+
+TEST(lane, refusals_that_come_late_are_no_new_signal) {
+  lane l(setup_of({}, 100), start);
+  for (int i = 0; i < 100; ++i) l.take(start, one);
+  (void)l.end_call(start + 50ms, one, small, refused(), 50ms);
+  EXPECT_EQ(l.ready_at(start + 50ms, one), start + 550ms);
+  (void)l.end_call(start + 2s, one, small, refused(), 2s);
+  EXPECT_EQ(l.check(start + 2s, one), refusal::none);
 }
 
 TEST(lane, header_readings_hold_the_limiter) {

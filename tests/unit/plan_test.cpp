@@ -142,6 +142,16 @@ TEST(plan, with_a_backlog_all_lanes_work_at_once) {
   EXPECT_NEAR(seconds_of(plan.finish.value()), 101, 0.1);
 }
 
+TEST(plan, a_small_batch_is_shared_by_weight_while_there_is_room) {
+  const std::vector<plan_route> routes{
+      {.lane = 0, .weight = 3}, {.lane = 1, .weight = 1}, {.lane = 2}};
+  const std::vector<plan_lane> lanes(3, {.slots = 100});
+  const auto small = plan_batch(lanes, {{100, routes}}, midday);
+  EXPECT_EQ(small.prompts[0], (std::vector<double>{75, 25, 0}));
+  const auto larger = plan_batch(lanes, {{500, routes}}, midday);
+  EXPECT_EQ(larger.prompts[0], (std::vector<double>{200, 200, 100}));
+}
+
 TEST(plan, a_small_batch_goes_where_there_is_room_at_once_in_order) {
   const auto plan =
       plan_batch({{.slots = 100}, {.slots = 100}}, {{250, {{.lane = 1}, {.lane = 0}}}}, midday);

@@ -115,22 +115,6 @@ TEST(scheduler_routes, embeddings_never_change_their_model) {
   EXPECT_EQ(refused[0].why, route_refusal::embedding_model);
 }
 
-TEST(scheduler_routes, weights_rank_lanes_and_unnamed_ones_come_last_by_cost) {
-  job_config job;
-  job.order = lane_order::weights;
-  job.routes.weights = {{"c", 5}, {"b", 9}};
-  routed r({priced(lane_of("a", {.concurrency = 1}), 1), lane_of("b", {.concurrency = 1}),
-            lane_of("c", {.concurrency = 1}), priced(lane_of("d"), 2)},
-           job);
-  r.queue(0, std::vector<prompt_features>(12));
-  r.w.tick();
-  std::vector<std::uint32_t> order;
-  for (const auto& s : r.w.actions.sends)
-    if (order.empty() || order.back() != s.prompt->lane.value())
-      order.push_back(s.prompt->lane.value());
-  EXPECT_EQ(order, (std::vector<std::uint32_t>{1, 2, 0, 3}));
-}
-
 TEST(scheduler_routes, refused_routes_are_counted_with_their_reasons) {
   job_config job;
   job.routes.deny_pools = {"c"};

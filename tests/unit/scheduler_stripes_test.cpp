@@ -61,7 +61,7 @@ std::string print(const scheduler& s, const tick_actions& a, time_point now) {
 
 outcome any_outcome(std::mt19937_64& random) {
   switch (random() % 24) {
-    case 0: return refused(duration(random() % 300'000'000));
+    case 0: return random() % 50 == 0 ? refused(duration(random() % 300'000'000)) : failed();
     case 1: return failed();
     case 2: return timed_out();
     case 3: return random() % 4 == 0 ? rejected() : answered(25, 10);
