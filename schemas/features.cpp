@@ -14,6 +14,7 @@ std::string_view name_of(prompt_feature feature) {
     case prompt_feature::file_input: return "file_input";
     case prompt_feature::json_object: return "json_object";
     case prompt_feature::json_schema: return "json_schema";
+    case prompt_feature::open_schema: return "open_schema";
     case prompt_feature::seed: return "seed";
     case prompt_feature::choices: return "n";
     case prompt_feature::stop: return "stop";
@@ -36,6 +37,7 @@ std::string_view name_of(prompt_feature feature) {
     case prompt_feature::forced_with_effort: return "forced_with_effort";
     case prompt_feature::tools_with_json_object: return "tools_with_json_object";
     case prompt_feature::tools_with_json_schema: return "tools_with_json_schema";
+    case prompt_feature::assistant_first: return "assistant_first";
     case prompt_feature::unknown_parameter: return "unknown_parameter";
     case prompt_feature::unknown_content: return "unknown_content";
     case prompt_feature::count: break;

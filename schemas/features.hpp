@@ -21,6 +21,7 @@ enum class prompt_feature : std::uint8_t {
   file_input,
   json_object,
   json_schema,
+  open_schema,  ///< a schema to answer or call by, with room for properties it does not name
   seed,
   choices,  ///< n above 1
   stop,
@@ -44,6 +45,7 @@ enum class prompt_feature : std::uint8_t {
   forced_with_effort,    ///< a tool has to be called after thinking as hard as said
   tools_with_json_object,
   tools_with_json_schema,
+  assistant_first,    ///< the conversation does not begin with the user
   unknown_parameter,  ///< a key this version does not know, in the body or inside a message
   unknown_content,    ///< a message, part or tool this version can't read: only for lanes that pass
                       ///< bodies on as they are

@@ -38,12 +38,13 @@ struct rate_reading {
 struct outcome {
   outcome_kind kind = outcome_kind::retry;
   down_cause down = down_cause::none;
-  bool quota_signal = false;       ///< the lane's quota is used up: hold the lane for `retry_after`
-  bool halve_rate = false;         ///< the provider asks for a slower ramp
-  bool unhealthy = false;          ///< counts against the lane's breaker
-  bool counts_attempt = false;     ///< counts towards max_attempts
-  bool retry_once = false;         ///< of `retry`: a second one like it on this lane is a spill
-  bool in_doubt = false;           ///< may have been billed without an answer
+  bool quota_signal = false;    ///< the lane's quota is used up: hold the lane for `retry_after`
+  bool halve_rate = false;      ///< the provider asks for a slower ramp
+  bool unhealthy = false;       ///< counts against the lane's breaker
+  bool counts_attempt = false;  ///< counts towards max_attempts
+  bool retry_once = false;      ///< of `retry`: a second one like it on this lane is a spill
+  bool in_doubt = false;        ///< may have been billed without an answer
+  bool form_refused = false;    ///< of `rejected`: for its form; many in a row are the lane's doing
   bool stale_credentials = false;  ///< refused for its token or signature: a newer one may do
   std::optional<duration> retry_after;
   token_usage usage;

@@ -21,6 +21,7 @@ struct prompt_view {
   std::string_view body;         ///< one JSON object
   std::size_t model_offset = 0;  ///< of the JSON string token that is body.model, within `body`
   std::size_t model_length = 0;  ///< quotes included
+  bool limited = false;          ///< the body says how long an answer may be
 };
 
 /// What the provider's own limiter charges for a call, before and after the answer.
@@ -36,7 +37,9 @@ class provider {
  public:
   virtual ~provider() = default;
   /// The HTTP request, without credentials (an authenticator adds those). What the lane cannot map
-  /// and may be dropped is left out; the caller has made sure that nothing else is unmappable.
+  /// and may be dropped is left out; the caller has made sure that nothing else is unmappable. An
+  /// answer that the prompt does not limit is limited as the lane says: money is reserved for no
+  /// more.
   [[nodiscard]] virtual http_request encode(const prompt_view&, const lane_config&) const = 0;
   /// What a finished call to the prompt's `url` means. The body of an answer is in the OpenAI form
   /// of that url, whatever the lane's surface, and in the encoding that was `asked` for.

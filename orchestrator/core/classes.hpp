@@ -76,6 +76,7 @@ struct class_state {
   job_state* job = nullptr;
   class_id id;
   prompt_features features;  ///< what they may ask for at most
+  prompt_features asked;     ///< what some of them did ask for
   std::string model;
   std::string embedding_model;           ///< of embeddings: that of the first lane, for good
   std::int64_t prompts = 0;              ///< queued so far

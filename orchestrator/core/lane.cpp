@@ -106,12 +106,13 @@ call_cost lane::cost_for(const prompt_size& size) const {
   const double ratio = seen_estimate_ > 0 ? seen_input_ / seen_estimate_ : 1.0;
   const double estimate = static_cast<double>(size.body_bytes) / 4.0 * ratio;
   const tokens input(std::max<std::int64_t>(1, static_cast<std::int64_t>(estimate)));
-  tokens expected = size.max_output;
+  const auto limit = output_limit(size, setup_.config);
+  tokens expected = limit;
   if (seen_answers_ > 0) {
     const tokens mean(static_cast<std::int64_t>(seen_output_ / seen_answers_) * size.choices);
-    expected = size.max_output == tokens{} ? mean : std::min(mean, size.max_output);
+    expected = limit == tokens{} ? mean : std::min(mean, limit);
   }
-  return {setup_.rate_charge(input, size.max_output, expected), worst_case(size, setup_.config)};
+  return {setup_.rate_charge(input, limit, expected), worst_case(size, setup_.config)};
 }
 
 std::int64_t lane::ready_allowance(const call_cost& cost) const {
@@ -192,6 +193,8 @@ nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size
   else if (out.in_doubt || out.kind == outcome_kind::answered)
     charge = cost.reserve;
   tally_end(totals_, now, out, charge, latency);
+  if (out.form_refused) ++forms_refused_;
+  if (out.kind == outcome_kind::answered) forms_refused_ = 0;
   if (out.unhealthy)
     reason_ = out.error_code + (out.error_message.empty() ? "" : ": " + out.error_message);
   if (out.kind == outcome_kind::lane_down) {
@@ -214,7 +217,8 @@ nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size
   note_health(now);
   if (out.usage.known) {
     if (tokens_)  // the provider's own count, now that input and output are known
-      tokens_->give_back(cost.rate.count() - setup_.charge_of(out.usage, size.max_output).count());
+      tokens_->give_back(cost.rate.count() -
+                         setup_.charge_of(out.usage, output_limit(size, setup_.config)).count());
     learn(size, out);
   }
   if (out.kind == outcome_kind::answered)

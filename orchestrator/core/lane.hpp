@@ -85,6 +85,8 @@ class lane {
   /// `size` the prompt's. Returns what the call is charged: its bill, or the worst case in doubt.
   nano_usd end_call(time_point now, const call_cost& reserved, const prompt_size& size,
                     const outcome&, duration latency);
+  /// It refused one request after another for their form, and answered none in between.
+  [[nodiscard]] bool refuses_forms() const { return forms_refused_ >= forms_refused_max; }
   /// Stops the lane after a pool-wide fault seen on another lane.
   void stop(time_point now, down_cause, const std::string& reason);
   /// Nothing can be sent for want of a credential, and why; nothing when there is one.
@@ -153,6 +155,8 @@ class lane {
   std::optional<std::string> missing_;  ///< why there is no credential
   time_point held_until_{};
   int refusals_in_a_row_ = 0;
+  static constexpr int forms_refused_max = 20;
+  int forms_refused_ = 0;         ///< since it answered last
   std::int64_t outstanding_ = 0;  ///< permits taken and not ended
   nano_usd reserved_;
   // Learned: input tokens a body byte/4, output tokens an answer (as sums, halved as they grow).

@@ -20,11 +20,15 @@ const token_prices& prices_at(const price_config& price, tokens input) {
   return *at;
 }
 
+tokens output_limit(const prompt_size& size, const lane_config& lane) {
+  if (size.max_output > tokens{} || !lane.max_output_tokens) return size.max_output;
+  return *lane.max_output_tokens * size.choices;
+}
+
 nano_usd worst_case(const prompt_size& size, const lane_config& lane) {
   if (!lane.price) return {};
   const tokens input = tokens(size.body_bytes) + image_tokens_max * size.images;
-  tokens output = size.max_output;
-  if (output == tokens{} && lane.max_output_tokens) output = *lane.max_output_tokens * size.choices;
+  const auto output = output_limit(size, lane);
   const auto at = [&](const token_prices& p) {
     return cost_of(input, dearest_input(p)) + cost_of(output, p.output);
   };

@@ -16,6 +16,10 @@ struct prompt_size {
   tokens max_output;  ///< choices x max output; 0 = not said by the prompt
 };
 
+/// The most tokens a call may answer: as the prompt says, else as the lane says, whose adapter asks
+/// for no more. 0 = unknown.
+[[nodiscard]] tokens output_limit(const prompt_size&, const lane_config&);
+
 /// What a token costs in a request of so many input tokens.
 [[nodiscard]] const token_prices& prices_at(const price_config&, tokens input);
 

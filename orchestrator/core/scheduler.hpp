@@ -317,6 +317,7 @@ class scheduler {
   // scheduler_retire.cpp: what ended calls change.
   void retire(time_point now, std::vector<call_ended>&&, stripe_runner&, tick_actions&);
   nano_usd end_call(time_point now, active_prompt&, partition_state*, call_ended&, tick_actions&);
+  [[nodiscard]] bool others_work(const active_prompt&) const;
   void note_probe(active_prompt&, outcome&);
   void retire_one(time_point now, stripe&, call_ended&&, nano_usd charge);
   void retire_late(time_point now, late_call&&, call_ended&&, tick_actions&);

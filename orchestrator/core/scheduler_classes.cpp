@@ -169,7 +169,7 @@ std::vector<refused_route> scheduler::refused_routes(job_number id) const {
       prompt_features features;
       if (why == route_refusal::unmappable)
         features = kept_off_by(
-            lane.takes[static_cast<std::size_t>(endpoint)], cls->features,
+            lane.takes[static_cast<std::size_t>(endpoint)], cls->asked,
             job->second->setup.policy.routes.unmappable.value_or(unmappable_policy::restrict));
       out.push_back(
           {cls->model, lane.pool, lane.config.name(), endpoint, why, features, cls->prompts});

@@ -103,6 +103,7 @@ void scheduler::queue_by_class(partition_state& home, shard_id shard, std::vecto
     const auto features = class_features(*job->second, key.first, part.front().features);
     auto& queue = queue_for(home, *job->second, key.first, features);
     if (counted) queue.cls->prompts += std::ssize(part);
+    for (const auto& p : part) queue.cls->asked |= p.features;
     queue_new(queue, shard, std::move(part));
   }
 }

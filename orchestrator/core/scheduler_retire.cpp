@@ -87,6 +87,8 @@ nano_usd scheduler::end_call(time_point now, active_prompt& active, partition_st
     for (auto& other : lanes_)
       if (other.state.get() != &l && other.state->setup().pool_index == l.setup().pool_index)
         other.state->stop(now, out.down, out.error_code);
+  if (out.form_refused && l.refuses_forms() && home != nullptr && others_work(active))
+    l.stop(now, down_cause::missing_model, "refuses all it is asked: " + out.error_code);
   const bool suspect = active.deaths >= suspect_deaths;
   const auto job = jobs_.find(active.what.job);
   if (home == nullptr || job == jobs_.end()) {
@@ -106,10 +108,18 @@ nano_usd scheduler::end_call(time_point now, active_prompt& active, partition_st
   if (out.never_sent())
     actual = {};
   else if (out.usage.known)
-    actual = l.setup().charge_of(out.usage, active.what.max_output);
+    actual = l.setup().charge_of(out.usage, output_limit(active.size(), l.setup().config));
   job->second->served += served_by(actual - active.cost.rate, job->second->setup.weight);
   if (out.in_doubt && active.maybe_billed == 0 && !active.settled) ++books.in_doubt;
   return charge;
+}
+
+/// Whether prompts like this one have another lane that works.
+bool scheduler::others_work(const active_prompt& active) const {
+  const auto& ranked = active.queue->cls->ranked;
+  return std::any_of(ranked.begin(), ranked.end(), [&](lane_id id) {
+    return id != active.lane && lanes_[id.value()].state->usable();
+  });
 }
 
 /// A probe goes out for the lane's sake: if it fails, that is not held against its prompt. Unless

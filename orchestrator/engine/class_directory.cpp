@@ -44,9 +44,12 @@ std::optional<class_refusal> mixed_vectors(const std::string& model,
   return std::nullopt;
 }
 
-class_refusal unmappable(std::string_view model, prompt_features kept_off) {
+class_refusal unmappable(std::string_view model, prompt_features kept_off,
+                         const prompt_view& prompt) {
+  const auto keys = parameters_of(prompt, kept_off);
   return {"unmappable", "no lane the job may use takes all of this for the model " + quoted(model) +
-                            ": " + listed(names_of(kept_off))};
+                            ": " + listed(names_of(kept_off)) + " (" +
+                            listed({keys.begin(), keys.end()}) + ")"};
 }
 
 }  // namespace
@@ -77,7 +80,7 @@ class_verdict class_directory::look_up(const entry& job, std::string_view model,
     if ((asked & limit).empty()) return class_choice{to.cls, asked};
     kept_off |= asked & limit;
   }
-  return unmappable(model, kept_off);
+  return unmappable(model, kept_off, view);
 }
 
 class_directory::targets class_directory::targets_of(const job_setup& job, job_number id,

@@ -9,7 +9,8 @@
 namespace spillway {
 
 prompt_view view_of(const prompt& p) {
-  return {url_of(p.endpoint), p.view(p.body), p.model.offset - p.body.offset, p.model.length};
+  return {url_of(p.endpoint), p.view(p.body), p.model.offset - p.body.offset, p.model.length,
+          p.max_output > tokens{}};
 }
 
 struct engine::stripes_adapter final : stripe_runner {

@@ -37,7 +37,7 @@ class Budget(Case):
 
     def test_it_holds_over_several_lanes_and_missing_output_limits(self):
         sim = self.simulate(sim_pool("a", output_tokens=60), sim_pool("b", output_tokens=60))
-        few = lane(quota={"concurrency": 3}, max_output_tokens=100)
+        few = lane(quota={"concurrency": 3}, max_output_tokens=20)  # asked for with each call
         job = Job(
             self, [pool(sim.endpoints[n], n, lanes=[few]) for n in ("a", "b")], budget_usd=0.01
         )
@@ -51,6 +51,7 @@ class Budget(Case):
         self.assertFalse(job.error_rows())
         job.run("--budget", "1")
         self.check_each_once(job, ids)
+        self.assertLessEqual(max(r["spillway"]["output_tokens"] for r in job.rows()), 2 * 20)
 
     def test_a_zero_budget_sends_nothing(self):
         sim, job, _ = self.simple_job(5)

@@ -74,7 +74,8 @@ json::object encoded(const json::object& in, const provider& adapter, const lane
   const prompt_view view{.url = url_of(p.endpoint),
                          .body = p.view(p.body),
                          .model_offset = p.model.offset - p.body.offset,
-                         .model_length = p.model.length};
+                         .model_length = p.model.length,
+                         .limited = p.max_output > tokens{}};
   const auto missing = features_of(view) & adapter.unmappable(p.endpoint, lane);
   json::object out{{"unmappable", names(missing)},
                    {"refused", names(missing.without(droppable_features))},

@@ -338,6 +338,30 @@ prompt_features pairs_in(prompt_features alone, const std::string& members) {
   return out;
 }
 
+TEST(chat_features, turns_images_and_schemas_that_some_lanes_refuse) {
+  const auto told = [](const std::string& messages) { return features(chat_url, talk(messages)); };
+  EXPECT_EQ(told(R"({"role":"system","content":"s"},{"role":"assistant","content":"a"})"),
+            "assistant_first");
+  EXPECT_EQ(told(R"({"role":"user","content":"u"},{"role":"assistant","content":"a"})"), "");
+  const auto image = [&](const std::string& url) {
+    return told(R"({"role":"user","content":[{"type":"image_url","image_url":{"url":")" + url +
+                R"("}}]})");
+  };
+  EXPECT_EQ(image("DATA:Image/PNG;BASE64,QUJD"), "image_data");
+  EXPECT_EQ(image("data:image/png,hello"), "unknown_content") << "nothing to fetch either";
+  EXPECT_EQ(image("https://x/data:image/png;base64,QUJD"), "image_url");
+  const auto schema = [](const std::string& text) {
+    return features(chat_url, chat(R"("response_format":{"type":"json_schema","json_schema":{)"
+                                   R"("name":"s","schema":)" +
+                                   text + "}}"));
+  };
+  EXPECT_EQ(schema(R"({"type":"object","additionalProperties":false})"), "json_schema");
+  EXPECT_EQ(schema(R"({"anyOf":[{"additionalProperties":{"type":"integer"}}]})"),
+            "json_schema open_schema");
+  EXPECT_EQ(schema(R"({"properties":{"a":{"additionalProperties":true}}})"),
+            "json_schema open_schema");
+}
+
 TEST(chat_features, pairs_name_what_has_to_go) {
   const auto body = chat(
       R"("temperature":0.5,"top_p":0.9,"logprobs":true,"reasoning_effort":"low","tools":[

@@ -473,6 +473,14 @@ TEST(lane, a_probe_that_was_never_sent_can_be_sent_again) {
   EXPECT_EQ(l.check(now, one), refusal::none);
 }
 
+TEST(lane, counts_the_limit_it_asks_for_where_the_prompt_has_none) {
+  auto setup = setup_of({});
+  setup.config.max_output_tokens = tokens(30);
+  const lane l(setup, start);
+  EXPECT_EQ(l.cost_for({400, 0, 2, tokens{}}).rate, tokens(100 + 60));
+  EXPECT_EQ(l.cost_for({400, 0, 2, tokens(5)}).rate, tokens(100 + 5));
+}
+
 TEST(lane, settling_gives_back_the_tokens_that_were_not_used) {
   lane l(setup_of({.tpm = 60'000}), start);
   const auto now = start + 1h;

@@ -62,6 +62,26 @@ TEST(provider_decode, the_tier_that_served_it) {
   EXPECT_EQ(decode(chat, R"({"choices":[],"service_tier":null})").service_tier, "");
 }
 
+TEST(provider_decode, azure_below_its_own_limit_is_unwell) {
+  pool_config pool;
+  pool.provider = provider_kind::azure_openai;
+  pool.endpoint = "https://x.openai.azure.com/openai/v1";
+  lane_config lane;
+  lane.quota.tpm = tokens(1000);
+  call_result call;
+  call.response.status = 429;
+  const auto told = [&](const char* limit) {
+    call.response.headers = {{"x-ratelimit-limit-tokens", limit}};
+    return make_provider(pool)->decode(chat, call, lane);
+  };
+  EXPECT_TRUE(told("1000").quota_signal);
+  EXPECT_FALSE(told("1000").unhealthy);
+  EXPECT_FALSE(told("500").quota_signal);
+  EXPECT_TRUE(told("500").unhealthy);
+  EXPECT_EQ(told("500").kind, outcome_kind::retry);
+  EXPECT_TRUE(told("-1").quota_signal) << "unknown";
+}
+
 TEST(provider_decode, responses_answer) {
   const outcome o = decode(
       responses,

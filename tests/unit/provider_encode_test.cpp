@@ -56,6 +56,30 @@ http_request encode_for(const pool_config& pool, const lane_config& lane, std::s
   return make_provider(pool)->encode({url, body, 9, 3}, lane);
 }
 
+TEST(provider_encode, an_answer_is_limited_as_the_lane_says_where_the_prompt_does_not) {
+  lane_config lane;
+  lane.model = "x";
+  lane.as = "y";
+  lane.max_output_tokens = tokens(9);
+  pool_config openai, own;
+  openai.endpoint = own.endpoint = "https://x/v1";
+  own.provider = provider_kind::openai_compatible;
+  const auto sent = [&](const pool_config& pool, std::string_view path, const std::string& rest) {
+    return encode_for(pool, lane, "/v1/" + std::string(path), rest).body;
+  };
+  EXPECT_EQ(sent(openai, "chat/completions", ""), R"({"max_completion_tokens":9,"model":"y"})");
+  EXPECT_EQ(sent(own, "chat/completions", ""), R"({"max_tokens":9,"model":"y"})");
+  EXPECT_EQ(sent(own, "responses", ""), R"({"max_output_tokens":9,"model":"y"})");
+  EXPECT_EQ(sent(own, "completions", ""), R"({"max_tokens":9,"model":"y"})");
+  EXPECT_EQ(sent(own, "embeddings", ""), R"({"model":"y"})");
+  EXPECT_EQ(sent(own, "chat/completions", R"(,"max_tokens":null)"),
+            R"({"model":"y","max_tokens":9})")
+      << "not twice";
+  const std::string said = R"({"model":"x","max_tokens":5})";
+  EXPECT_EQ(make_provider(own)->encode({"/v1/chat/completions", said, 9, 3, true}, lane).body,
+            R"({"model":"y","max_tokens":5})");
+}
+
 TEST(provider_encode, azures_dated_form_names_the_deployment_in_the_path) {
   pool_config pool;
   pool.provider = provider_kind::azure_openai;

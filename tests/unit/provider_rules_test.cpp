@@ -48,7 +48,7 @@ TEST(provider_error_rules, rows_told_apart_by_one_detail) {
       {openai, 429, R"("message":"retry after 86400 seconds")", "", "Rq"},
       {openai, 429, R"("message":"high demand")", "", "Rq"},
       {openai, 429, R"("type":"overloaded")", "", "Rq"},
-      {openai, 404, R"("message":"model x not found")", "", "S"},
+      {openai, 404, R"("message":"model x not found")", "", "L model"},
   };
   for (const auto& c : cases) {
     const std::string body = std::string(R"({"error":{)") + c.error + "}}";
@@ -110,7 +110,7 @@ TEST(provider_should_retry, header_is_obeyed) {
   const char* bad = R"({"error":{"message":"m","type":"invalid_request_error","code":null}})";
   EXPECT_EQ(verdict(decode_reply(openai, 400, bad)), "D");
   EXPECT_EQ(verdict(decode_reply(openai, 400, bad, "true")), "Rc");
-  EXPECT_EQ(verdict(decode_reply(openai, 404, "", "true")), "Rc");
+  EXPECT_EQ(verdict(decode_reply(openai, 404, "", "true")), "L model");
   EXPECT_EQ(verdict(decode_reply(openai, 400, bad, "maybe")), "D");
   EXPECT_EQ(verdict(decode_reply(openai, 500, "")), "Rhc");
   EXPECT_EQ(verdict(decode_reply(openai, 500, "", "true")), "Rhc");

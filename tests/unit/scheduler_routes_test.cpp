@@ -55,6 +55,47 @@ TEST(scheduler_routes, what_nobody_looked_at_goes_only_where_everything_does) {
   EXPECT_EQ(r.lanes(), (lanes_by_prompt{{0, 1}}));
 }
 
+/// A lane that refuses the form of all it is asked, and one that answers.
+outcome form_refused() {
+  auto o = rejected();
+  o.form_refused = true;
+  return o;
+}
+
+TEST(scheduler_routes, a_lane_that_refuses_everything_is_stopped_for_another) {
+  world w({lane_of("a"), lane_of("b")}, routed::with({}, {}));
+  w.queue(0, 200);
+  w.next.input_read = true;
+  std::map<std::uint32_t, int> asked;
+  const auto stop = w.run([&](const open_call& c) {
+    ++asked[c.lane.value()];
+    return c.lane == lane_id(0) ? form_refused() : answered();
+  });
+  EXPECT_EQ(stop, stop_cause::finished);
+  EXPECT_GE(asked[0], 20);
+  EXPECT_LE(asked[0], 20 + w.sched.lane_at(lane_id(0)).slots()) << "and what was out with them";
+  EXPECT_EQ(w.totals(0).rejected, asked[0]);
+  EXPECT_EQ(w.totals(1).answered, 200 - asked[0]);
+}
+
+TEST(scheduler_routes, the_only_lane_goes_on_refusing) {
+  world w({lane_of("a")});
+  w.queue(0, 100);
+  w.next.input_read = true;
+  EXPECT_EQ(w.run([](const open_call&) { return form_refused(); }), stop_cause::finished);
+  EXPECT_EQ(w.totals(0).rejected, 100);
+}
+
+TEST(scheduler_routes, refusals_between_answers_stop_nothing) {
+  world w({lane_of("a"), lane_of("b")}, routed::with({}, {}));
+  w.queue(0, 200);
+  w.next.input_read = true;
+  int n = 0;
+  EXPECT_EQ(w.run([&](const open_call&) { return ++n % 15 == 0 ? answered() : form_refused(); }),
+            stop_cause::finished);
+  EXPECT_TRUE(w.sched.lane_at(lane_id(0)).usable());
+}
+
 TEST(scheduler_routes, a_restricted_prompt_waits_for_its_lane_and_never_spills) {
   auto full = places_of("b", 2);
   routed r({limited(lane_of("a"), tools), full});

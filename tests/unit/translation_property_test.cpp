@@ -208,6 +208,16 @@ TEST(translations, nothing_asked_is_lost_unless_the_lane_says_so) {
   }
 }
 
+TEST(translations, every_form_limits_an_answer_that_the_prompt_does_not) {
+  for (const form& f : forms) {
+    auto lane = cloud_lane(f.model, f.surface);
+    lane.max_output_tokens = tokens(777);
+    const std::string body = R"({"model":"m","messages":[{"role":"user","content":"hi"}]})";
+    const auto sent = make_provider(cloud_pool(f.kind))->encode(view_of(body), lane).body;
+    EXPECT_NE(sent.find(":777"), std::string::npos) << f.name << ' ' << sent;
+  }
+}
+
 TEST(translations, droppable_features_a_lane_lacks_are_not_sent) {
   for (const form& f : forms) {
     const auto adapter = make_provider(cloud_pool(f.kind));

@@ -27,7 +27,7 @@ outcome adapter::decode(std::string_view url, const call_result& call, const lan
   if (out.status >= 200 && out.status < 300)
     decode_answer(url, call, lane, asked, out);
   else
-    decode_error(call, out);
+    decode_error(call, lane, out);
   return out;
 }
 
@@ -43,7 +43,7 @@ void adapter::take_openai_answer(std::string_view url, std::string_view body,
     out.kind = outcome_kind::answered;
 }
 
-void adapter::decode_error(const call_result& call, outcome& out) const {
+void adapter::decode_error(const call_result& call, const lane_config&, outcome& out) const {
   auto error = read_error(out.status, call.response.body);
   out.body = std::move(error.line);
   set_error(std::move(error.report), call, out);

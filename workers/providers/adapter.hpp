@@ -26,7 +26,7 @@ class adapter : public provider {
   virtual void decode_answer(std::string_view url, const call_result&, const lane_config&,
                              prompt_features asked, outcome&) const = 0;
   /// Any other status. Reads the shapes of `read_error` unless a provider has one of its own.
-  virtual void decode_error(const call_result&, outcome&) const;
+  virtual void decode_error(const call_result&, const lane_config&, outcome&) const;
 
   /// The verdict of the error table, and everything an error row says.
   void set_error(error_report, const call_result&, outcome&) const;

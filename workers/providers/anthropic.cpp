@@ -24,7 +24,7 @@ class anthropic_provider final : public translating_adapter {
     out.target = target_;
     out.headers = json_request_headers;
     out.headers += "anthropic-version: 2023-06-01\r\n";
-    out.body = write_messages(value_or_empty(read_chat(prompt.body)), lane);
+    out.body = write_messages(chat_of(prompt, lane), lane);
     return out;
   }
   [[nodiscard]] bool serves(endpoint_kind endpoint, const lane_config&) const override {
@@ -44,7 +44,7 @@ class anthropic_provider final : public translating_adapter {
     take_limits(call, out);
     take_foreign(read_messages(call.response.body), call, lane, out);
   }
-  void decode_error(const call_result& call, outcome& out) const override;
+  void decode_error(const call_result&, const lane_config&, outcome&) const override;
 
  private:
   static void take_limits(const call_result& call, outcome& out) {
@@ -57,7 +57,8 @@ class anthropic_provider final : public translating_adapter {
   std::string target_;
 };
 
-void anthropic_provider::decode_error(const call_result& call, outcome& out) const {
+void anthropic_provider::decode_error(const call_result& call, const lane_config&,
+                                      outcome& out) const {
   take_limits(call, out);
   auto error = read_error(out.status, call.response.body);
   const parsed_json json = parse_json(error.line);

@@ -286,12 +286,13 @@ claude_traits claude_traits_of(std::string_view model) {
 
 prompt_features messages_unmappable(std::string_view model) {
   const claude_traits traits = claude_traits_of(model);
-  prompt_features out = prompt_feature::audio | prompt_feature::file_input |
-                        prompt_feature::json_object | prompt_feature::seed |
-                        prompt_feature::choices | prompt_feature::temperature_above_1 |
-                        prompt_feature::penalties | prompt_feature::logprobs |
-                        prompt_feature::logit_bias | prompt_feature::service_tier |
-                        prompt_feature::unknown_parameter | prompt_feature::unknown_content;
+  // A schema that is enforced has to name all properties; a conversation begins with the user.
+  prompt_features out =
+      prompt_feature::open_schema | prompt_feature::assistant_first | prompt_feature::audio |
+      prompt_feature::file_input | prompt_feature::json_object | prompt_feature::seed |
+      prompt_feature::choices | prompt_feature::temperature_above_1 | prompt_feature::penalties |
+      prompt_feature::logprobs | prompt_feature::logit_bias | prompt_feature::service_tier |
+      prompt_feature::unknown_parameter | prompt_feature::unknown_content;
   if (!traits.sampling) out |= prompt_feature::temperature | prompt_feature::top_p;
   if (traits.one_heat) out |= prompt_feature::temperature_with_top_p;
   if (traits.adaptive || traits.budgets)
@@ -304,9 +305,7 @@ prompt_features messages_unmappable(std::string_view model) {
 
 std::string write_messages(const chat_request& chat, const lane_config& lane) {
   const claude_traits traits = claude_traits_of(lane.as);
-  const std::int64_t lane_max =
-      lane.max_output_tokens ? lane.max_output_tokens->count() : output_tokens_default;
-  const std::int64_t max_tokens = chat.max_tokens.value_or(lane_max);
+  const std::int64_t max_tokens = chat.max_tokens.value_or(output_tokens_default);
   std::string body;
   json_writer out(body);
   out.open('{').text("model", lane.as).value("max_tokens", max_tokens);

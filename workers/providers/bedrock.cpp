@@ -41,7 +41,7 @@ class bedrock_provider final : public translating_adapter {
  protected:
   void decode_answer(std::string_view url, const call_result&, const lane_config&,
                      prompt_features asked, outcome&) const override;
-  void decode_error(const call_result&, outcome&) const override;
+  void decode_error(const call_result&, const lane_config&, outcome&) const override;
 
  private:
   [[nodiscard]] std::string openai_root(const lane_config&) const;
@@ -71,7 +71,7 @@ http_request bedrock_provider::encode(const prompt_view& prompt, const lane_conf
   http_request out;
   out.headers = json_request_headers;
   const auto model_root = root_ + "/model/" + percent_encoded(lane.as);
-  const auto chat = [&] { return value_or_empty(read_chat(prompt.body)); };
+  const auto chat = [&] { return chat_of(prompt, lane); };
   switch (lane.surface) {
     case lane_surface::converse:
       out.target = model_root + "/converse";
@@ -151,7 +151,8 @@ void bedrock_provider::decode_answer(std::string_view url, const call_result& ca
   }
 }
 
-void bedrock_provider::decode_error(const call_result& call, outcome& out) const {
+void bedrock_provider::decode_error(const call_result& call, const lane_config&,
+                                    outcome& out) const {
   auto error = read_aws_error(out.status, call.response);
   const bool daily = find_ignoring_case(error.report.message, "per day") != std::string_view::npos;
   out.body = std::move(error.line);

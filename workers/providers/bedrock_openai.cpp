@@ -144,7 +144,9 @@ std::string bedrock_openai_body(const prompt_view& prompt, const lane_config& la
     changes.push_back({kind::remove, "service_tier"});
   if (prompt.url == url_of(endpoint_kind::chat_completions))
     changes.push_back({kind::rename, "max_tokens", "max_completion_tokens"});
-  return body_without(prompt, lane.as, refused, std::move(changes));
+  auto body = body_without(prompt, lane.as, refused, std::move(changes));
+  limit_answer(body, prompt, lane);
+  return body;
 }
 
 std::string tidied_chat_answer(std::string_view body, bool inline_reasoning) {

@@ -68,6 +68,35 @@ std::string rewrite_body(std::string_view body, std::span<const member_change> c
   return out += '}';
 }
 
+void add_member(std::string& body, std::string_view key, std::string_view json) {
+  const auto open = body.find('{');
+  if (open == std::string::npos) return;
+  const auto next = body.find_first_not_of(" \t\r\n", open + 1);
+  std::string text;
+  append_json_string(key, text);
+  text.append(":").append(json);
+  if (next != std::string::npos && body[next] != '}') text += ',';
+  body.insert(open + 1, text);
+}
+
+void limit_answer(std::string& body, const prompt_view& prompt, const lane_config& lane,
+                  std::string_view chat_key) {
+  if (prompt.limited || !lane.max_output_tokens) return;
+  std::string_view key;
+  if (prompt.url == url_of(endpoint_kind::chat_completions))
+    key = chat_key;
+  else if (prompt.url == url_of(endpoint_kind::responses))
+    key = "max_output_tokens";
+  else if (prompt.url == url_of(endpoint_kind::completions))
+    key = "max_tokens";
+  else
+    return;
+  const auto limit = std::to_string(lane.max_output_tokens->count());
+  if (body.find(R"("max_)") == std::string::npos) return add_member(body, key, limit);
+  const member_change set[] = {{kind::set, key, limit}};  // there may be one that says null
+  body = rewrite_body(body, set);
+}
+
 std::string body_without(const prompt_view& prompt, std::string_view model, prompt_features refused,
                          std::vector<member_change> more) {
   const auto name = json_string(model);

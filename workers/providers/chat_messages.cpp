@@ -13,21 +13,24 @@ using enum prompt_feature;
 
 namespace {
 
-/// Form and data of a base64 data URL; nothing for any other URL.
+/// What comes before a data URL's comma, in small letters; empty for any other URL.
+std::string data_url_head(std::string_view url) {
+  constexpr std::size_t head_bytes_max = 256;
+  std::string head(url.substr(0, std::min(url.find(','), head_bytes_max)));
+  for (char& c : head) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return head.starts_with("data:") ? head : std::string();
+}
+
+/// Form and data of a base64 data URL.
 struct data_url {
   std::string media_type;
   std::string_view data;
 };
 
-std::optional<data_url> read_data_url(std::string_view url) {
-  constexpr std::string_view scheme = "data:";
-  if (!url.starts_with(scheme)) return std::nullopt;
-  const auto comma = url.find(',');
-  if (comma == std::string_view::npos) return std::nullopt;
-  const auto form = url.substr(scheme.size(), comma - scheme.size());
-  if (!form.ends_with(";base64")) return std::nullopt;
-  data_url out{std::string(form.substr(0, form.find(';'))), url.substr(comma + 1)};
-  for (char& c : out.media_type) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+std::optional<data_url> read_data_url(std::string_view head, std::string_view url) {
+  if (!head.ends_with(";base64") || head.size() >= url.size()) return std::nullopt;
+  head.remove_prefix(head.find(':') + 1);
+  data_url out{std::string(head.substr(0, head.find(';'))), url.substr(url.find(',') + 1)};
   if (out.media_type == "image/jpg") out.media_type = "image/jpeg";
   return out;
 }
@@ -68,6 +71,10 @@ void chat_walk::message(element value) {
   chat_message made;
   role_of(fields, made);
   const bool assistant = made.role == chat_role::assistant;
+  if (made.role != chat_role::system) {
+    if (assistant && !begun_) notes_.note(assistant_first, "messages");
+    begun_ = true;
+  }
   for (const auto [key, member] : fields) {
     if (member.is_null() || key == "role") continue;
     if (key == "content") {
@@ -154,14 +161,15 @@ void chat_walk::image(element value, chat_message& to) {
     if (key != "url" && !usual) unknown("messages[].content[].image_url.", key, member);
   }
   chat_part made;
-  if (const auto data = read_data_url(url)) {
+  const auto head = data_url_head(url);
+  if (const auto data = read_data_url(head, url)) {
     made = {chat_part::kind::image_data, {}, data->media_type, copy(data->data)};
     notes_.note(image_data, "messages[].content[].image_url");
     if (!is_common_image(data->media_type))
       notes_.note(unknown_content, "messages[].content[].image_url");
   } else {
     made = {chat_part::kind::image_url, copy(url), {}, {}};
-    notes_.note(image_url, "messages[].content[].image_url");
+    notes_.note(head.empty() ? image_url : unknown_content, "messages[].content[].image_url");
   }
   to.parts.push_back(std::move(made));
 }

@@ -10,6 +10,26 @@ using simdjson::dom::element;
 using simdjson::dom::object;
 using enum prompt_feature;
 
+namespace {
+
+/// Whether some object of a schema may have properties that it does not name, and says so.
+bool is_open_schema(element schema) {
+  array items;
+  object fields;
+  if (!schema.get_array().get(items))
+    return std::any_of(items.begin(), items.end(),
+                       [](element item) { return is_open_schema(item); });
+  if (schema.get_object().get(fields)) return false;
+  for (const auto [key, value] : fields) {
+    bool allowed = true;
+    if (key == "additionalProperties" && (value.get_bool().get(allowed) || allowed)) return true;
+    if (is_open_schema(value)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 const chat_walk::key_reader chat_walk::readers[] = {
     {"messages", &chat_walk::messages},
     {"model", &chat_walk::harmless},
@@ -247,6 +267,7 @@ void chat_walk::schema(const object& fields) {
       read_text("response_format.json_schema.description", value, out_.schema_description);
     } else if (key == "schema") {
       out_.schema_json = copy_json(value);
+      if (is_open_schema(value)) notes_.note(open_schema, "response_format");
       if (!value.is_object()) notes_.wrong("response_format.json_schema.schema", "an object");
     } else if (key == "strict" && !value.get_bool().get(on)) {
       out_.schema_strict = on;
@@ -291,6 +312,9 @@ void chat_walk::tool(element value) {
     } else if (key == "strict" && !member.get_bool().get(on)) {
       made.strict = on;
       if (on) notes_.note(strict_tools, "tools[].function.strict");
+      element schema;
+      if (on && !fields.at_key("parameters").get(schema) && is_open_schema(schema))
+        notes_.note(open_schema, "tools[].function.parameters");
     } else {
       unknown("tools[].function.", key, member);
     }

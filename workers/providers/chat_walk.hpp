@@ -81,6 +81,7 @@ class chat_walk {
   chat_request& out_;
   bool keep_;
   bool completion_limit_ = false;
+  bool begun_ = false;  ///< a message that is no instruction was read
 };
 
 }  // namespace spillway

@@ -168,9 +168,7 @@ void converse_writer::tool_result(const chat_message& message) {
 }
 
 void converse_writer::inference() {
-  auto limit = request_.max_tokens;
-  // Unset, the quota reserves the model's whole maximum.
-  if (!limit && lane_.max_output_tokens) limit = lane_.max_output_tokens->count();
+  const auto limit = request_.max_tokens;
   const bool warm = request_.temperature && may(prompt_feature::temperature);
   const bool nucleus = request_.top_p && may(prompt_feature::top_p);
   const bool stops = !request_.stop.empty() && may(prompt_feature::stop);
@@ -363,9 +361,9 @@ prompt_features converse_unmappable(const lane_config& lane) {
   const bedrock_model& model = bedrock_model_of(lane);
   // JSON without a schema has no field here. A tool that has to be called, with any object as its
   // input, is no way around: models then give back the empty object (seen by LiteLLM).
-  auto refused = image_url | audio | file_input | json_object | seed | choices |
-                 temperature_above_1 | penalties | logprobs | logit_bias | service_tier |
-                 unknown_parameter | unknown_content | model.refuses;
+  auto refused = open_schema | assistant_first | image_url | audio | file_input | json_object |
+                 seed | choices | temperature_above_1 | penalties | logprobs | logit_bias |
+                 service_tier | unknown_parameter | unknown_content | model.refuses;
   if (model.effort == effort_form::none) refused |= reasoning_effort;
   if (model.effort == effort_form::adaptive) refused |= forced_with_effort | sampling_with_effort;
   if (!takes_single_calls(model)) refused |= parallel_tool_calls;

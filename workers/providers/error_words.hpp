@@ -10,7 +10,7 @@ inline constexpr unsigned R = act_retry, S = act_spill, Q = act_quota, D = act_r
                           C = act_stop_model;
 inline constexpr unsigned counts = trait_counts, doubt = trait_in_doubt, halve = trait_halve_rate,
                           firm = trait_firm, over_limit = trait_over_limit, stale = trait_stale,
-                          once = trait_once;
+                          once = trait_once, form = trait_form;
 inline constexpr unsigned any = from_any, azure = from_azure, local = from_compatible,
                           aws = from_bedrock, google = from_vertex, anthropic = from_anthropic;
 

@@ -72,7 +72,10 @@ constexpr error_rule table[] = {
     {any, 401, 401, "", "", "", A | S, firm | stale},
     {any, 403, 403, "", "", "", A | S, firm},
     {any, 407, 407, "", "", "", A | S, firm},
-    {any, 404, 404, "", "", "", S | D, 0},
+    // What a prompt names is not there; anything else that is not is the path, so the lane's.
+    {any, 404, 404, "", "", "with id*not found", S | D, 0},
+    {any, 404, 404, "", "", "no such file", S | D, 0},
+    {any, 404, 404, "", "", "", C | S, firm},
 
     // Trouble of the moment.
     {any, 408, 408, "", "", "", R | H | S, counts | doubt},
@@ -83,7 +86,7 @@ constexpr error_rule table[] = {
     {local, 503, 503, "", "unavailable_error", "", R | H, counts},
     {any, 504, 504, "", "", "", R | H | S, counts | doubt},
     {any, 500, 599, "", "", "", R | H | S, counts},
-    {any, 400, 499, "", "", "", D, 0},
+    {any, 400, 499, "", "", "", D, form},
 
     // Failures inside an answer of status 200.
     {any, 200, 200, "server_error", "", "", R | H | S, counts},
@@ -221,6 +224,7 @@ void apply_rule(const error_rule& rule, const error_report& report, std::string_
   out.halve_rate = (traits & trait_halve_rate) != 0;
   out.stale_credentials = (traits & trait_stale) != 0;
   out.retry_once = (traits & trait_once) != 0;
+  out.form_refused = (traits & trait_form) != 0;
   out.down = down_cause::none;
   if (actions & act_stop_auth)
     out.down = down_cause::auth;

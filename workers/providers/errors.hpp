@@ -30,6 +30,7 @@ enum error_trait : unsigned {
   trait_firm = 1u << 3,        ///< `x-should-retry: true` does not change it
   trait_over_limit = 1u << 4,  ///< matches only a request larger than the whole limit
   trait_stale = 1u << 5,       ///< a newer credential may do
+  trait_form = 1u << 7,        ///< the request's form, which is the lane's doing if it goes on
   trait_once = 1u << 6,        ///< worth one more try here, not several
 };
 

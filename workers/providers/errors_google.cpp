@@ -27,7 +27,7 @@ constexpr error_rule table[] = {
     {google, 400, 400, "INVALID_ARGUMENT", "", "payload size exceeds", S | D, firm},
     // A model or location that is not for this project.
     {google, 400, 400, "FAILED_PRECONDITION", "", "", C | S, firm},
-    {google, 400, 400, "INVALID_ARGUMENT", "", "", D, 0},
+    {google, 400, 400, "INVALID_ARGUMENT", "", "", D, form},
     {google, 400, 400, "OUT_OF_RANGE", "", "", D, 0},
 
     {google, 429, 429, "RESOURCE_EXHAUSTED", "", "", R | Q | S, 0},

@@ -6,6 +6,12 @@
 
 namespace spillway {
 
+chat_request chat_of(const prompt_view& prompt, const lane_config& lane) {
+  auto chat = value_or_empty(read_chat(prompt.body));
+  if (!chat.max_tokens && lane.max_output_tokens) chat.max_tokens = lane.max_output_tokens->count();
+  return chat;
+}
+
 error_report failure_inside(std::string_view code, std::string_view message) {
   error_report report;
   report.status = 200;

@@ -28,6 +28,9 @@ template <class Request>
   return read ? std::move(*read) : Request{};
 }
 
+/// The prompt as data, limited as the lane says where it does not say itself.
+[[nodiscard]] chat_request chat_of(const prompt_view&, const lane_config&);
+
 /// A failure inside an answer.
 [[nodiscard]] error_report failure_inside(std::string_view code, std::string_view message);
 

@@ -37,9 +37,10 @@ class openai_provider : public translating_adapter {
     const bool translate = is_translated(prompt.url, lane);
     out.target = target_of(translate ? "/responses" : path_of(prompt.url), lane);
     out.headers = headers_;
-    out.body = translate ? write_responses(value_or_empty(read_chat(prompt.body)), lane.as,
-                                           prompt_feature::service_tier)
-                         : body_with_model(prompt, lane.as);
+    out.body = translate
+                   ? write_responses(chat_of(prompt, lane), lane.as, prompt_feature::service_tier)
+                   : body_with_model(prompt, lane.as);
+    if (!translate) limit_answer(out.body, prompt, lane, limit_key());
     if (!sells_tiers()) return out;
     if (const auto tier = service_tier_of(lane.tier); !tier.empty()) {
       const member_change set[] = {{member_change::kind::set, "service_tier", tier}};
@@ -74,6 +75,8 @@ class openai_provider : public translating_adapter {
     return prefix() + std::string(path);
   }
   [[nodiscard]] virtual bool sells_tiers() const { return true; }
+  /// What a chat answer is limited by.
+  [[nodiscard]] virtual std::string_view limit_key() const { return "max_completion_tokens"; }
 
  private:
   std::string headers_;
@@ -100,6 +103,15 @@ class azure_openai_provider final : public openai_provider {
     if (path == "/responses") return dated_ + std::string(path) + query_;
     return dated_ + "/deployments/" + percent_encoded(lane.as) + std::string(path) + query_;
   }
+  /// A limit below the deployment's own is Azure's trouble of the moment, not a quota used up.
+  void decode_error(const call_result& call, const lane_config& lane, outcome& out) const override {
+    openai_provider::decode_error(call, lane, out);
+    const auto told = out.tokens_rate.limit;
+    if (!out.quota_signal || !told || *told <= 0 || !lane.quota.tpm) return;
+    if (tokens(*told) >= *lane.quota.tpm) return;
+    out.quota_signal = false;
+    out.unhealthy = true;
+  }
 
  private:
   std::string query_, dated_;
@@ -115,6 +127,8 @@ class openai_compatible_provider final : public openai_provider {
 
  protected:
   [[nodiscard]] bool sells_tiers() const override { return false; }
+  /// The older key is the one that all servers know.
+  [[nodiscard]] std::string_view limit_key() const override { return "max_tokens"; }
 };
 
 }  // namespace

@@ -54,7 +54,7 @@ class vertex_provider final : public translating_adapter {
  protected:
   void decode_answer(std::string_view url, const call_result&, const lane_config&,
                      prompt_features asked, outcome&) const override;
-  void decode_error(const call_result&, outcome&) const override;
+  void decode_error(const call_result&, const lane_config&, outcome&) const override;
 
  private:
   [[nodiscard]] std::string model_path(std::string_view model) const;
@@ -85,7 +85,7 @@ http_request vertex_provider::encode(const prompt_view& prompt, const lane_confi
   switch (lane.surface) {
     case lane_surface::generate_content:
       out.target = model_path(lane.as) + ":generateContent";
-      out.body = write_generate_content(value_or_empty(read_chat(prompt.body)), lane.as);
+      out.body = write_generate_content(chat_of(prompt, lane), lane.as);
       break;
     case lane_surface::predict:
       out.target = model_path(lane.as) + ":predict";
@@ -95,14 +95,16 @@ http_request vertex_provider::encode(const prompt_view& prompt, const lane_confi
       out.target = root_ + place_ + "/publishers/openai/v1/responses";
       out.body = prompt.url == url_of(endpoint_kind::responses)
                      ? body_without(prompt, lane.as, unmappable(endpoint_kind::responses, lane))
-                     : write_responses(value_or_empty(read_chat(prompt.body)), lane.as,
+                     : write_responses(chat_of(prompt, lane), lane.as,
                                        unmappable(endpoint_kind::chat_completions, lane));
+      limit_answer(out.body, prompt, lane);
       break;
     default: {
       const bool published = lane.as.find('/') != std::string::npos;
       out.target = root_ + place_ + "/endpoints/openapi/chat/completions";
       out.body = body_without(prompt, published ? lane.as : "google/" + lane.as,
                               unmappable(endpoint_kind::chat_completions, lane));
+      limit_answer(out.body, prompt, lane);
       break;
     }
   }
@@ -143,7 +145,8 @@ void vertex_provider::decode_answer(std::string_view url, const call_result& cal
     take_openai_answer(url, body, call, out);
 }
 
-void vertex_provider::decode_error(const call_result& call, outcome& out) const {
+void vertex_provider::decode_error(const call_result& call, const lane_config&,
+                                   outcome& out) const {
   auto error = read_google_error(out.status, call.response.body);
   out.body = std::move(error.body.line);
   set_error(std::move(error.body.report), call, out);
