@@ -34,6 +34,9 @@ struct active_prompt {
   bool probe = false;     ///< the open call was let through to try a failing lane
   std::uint32_t sends = 0, attempts = 0, maybe_billed = 0, deaths = 0;
   std::uint32_t excused = 0;             ///< failed probes that did not count as attempts
+  lane_id failed_on = no_lane;           ///< the lane that failed it last, …
+  std::uint64_t failed_after = 0;        ///< … after so many answers
+  bool fails_alone = false;              ///< a lane failed it, answered others and failed it again
   nano_usd charged;                      ///< for ended sends, in doubt or failed after being billed
   call_cost cost;                        ///< of the open send
   std::vector<lane_id> unfit;            ///< lanes that can't serve this prompt
@@ -249,7 +252,8 @@ class scheduler {
     std::unique_ptr<lane> state;
     bool gone = false;
     job_state* wanted_by = nullptr;  ///< of this tick: the first in turn that it has no permit for
-    // Since its last answer.
+    std::uint64_t answers = 0;
+    // Since its last answer, of prompts that don't fail alone:
     std::optional<position> failed_for;
     bool failed_several = false;  ///< not only that prompt
   };

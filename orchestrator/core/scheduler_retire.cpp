@@ -123,15 +123,22 @@ bool scheduler::others_work(const active_prompt& active) const {
 }
 
 /// A probe goes out for the lane's sake: if it fails, that is not held against its prompt. Unless
-/// the lane failed no other prompt since it answered last: then it may be the prompt that fails it.
+/// it may be the prompt that fails: the lane failed no other since it answered last, or it answered
+/// others between two failures of this one.
 void scheduler::note_probe(active_prompt& active, outcome& out) {
   auto& entry = lanes_[active.lane.value()];
   const auto where = active.what.where;
   if (out.kind == outcome_kind::answered) {
+    ++entry.answers;
     entry.failed_for.reset();
     entry.failed_several = false;
   }
   if (!out.unhealthy) return;
+  if (active.failed_on == active.lane && active.failed_after < entry.answers)
+    active.fails_alone = true;
+  active.failed_on = active.lane;
+  active.failed_after = entry.answers;
+  if (active.fails_alone) return;
   entry.failed_several = entry.failed_several || entry.failed_for.value_or(where) != where;
   if (!entry.failed_for) entry.failed_for = where;
   if (!active.probe || !entry.failed_several || !out.counts_attempt) return;

@@ -97,6 +97,21 @@ TEST(scheduler_probes, a_prompt_that_always_fails_keeps_no_lane_down) {
   EXPECT_LE(rows.begin()->second, 6u + 4u);
 }
 
+/// They gather at the end, when nothing else is left to show that the lane works.
+TEST(scheduler_probes, many_that_always_fail_are_known_by_the_answers_between) {
+  world w({lane_of("a", {.concurrency = 4})}, settings(job_of(2)));
+  w.queue(0, 80);
+  w.next.input_read = true;
+  const auto stop = run_until(w, w.now + 2h, [&](const open_call& c) {
+    return c.where.value() % 12 == 3 ? failed() : answered();
+  });
+  EXPECT_EQ(stop, stop_cause::finished);
+  const auto rows = failed_rows(w);
+  EXPECT_EQ(rows.size(), 7u);
+  for (const auto& [where, sends] : rows) EXPECT_EQ(sends, 2u) << where;
+  EXPECT_LT(w.now - start, 2min);
+}
+
 TEST(scheduler_probes, several_that_always_fail_end_within_bounds) {
   auto job = job_of();
   job.stall_timeout = 24h;
