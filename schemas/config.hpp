@@ -125,7 +125,7 @@ struct route_policy {
   std::vector<std::string> deny_lanes, deny_pools;
   std::vector<std::string> providers, regions;  ///< allowed
   std::vector<std::string> data_classes;        ///< a lane must declare all of them
-  std::vector<lane_weight> weights;  ///< of order `weights`: highest first, others last, by cost
+  std::vector<lane_weight> weights;  ///< of order `weights`: shares; others last, by cost
   std::optional<unmappable_policy> unmappable;  ///< absent: restrict
 
   /// This one laid over `defaults`: what it leaves empty is theirs.

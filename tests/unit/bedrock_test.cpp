@@ -316,7 +316,7 @@ const aws_case aws_cases[] = {
     {"no such model", 404, "ResourceNotFoundException",
      R"({"message":"Model use case details have not been submitted for this account."})", "L model",
      "ResourceNotFoundException"},
-    {"no such path", 404, "UnknownOperationException", "{}", "S", "UnknownOperationException"},
+    {"no such path", 404, "UnknownOperationException", "{}", "L model", "UnknownOperationException"},
     {"internal", 500, "InternalServerException",
      R"({"message":"The system encountered an unexpected error during processing. Try your request again."})",
      "Rhc", "InternalServerException"},

@@ -178,8 +178,10 @@ TEST(chat_features, of_messages) {
       {R"({"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/tiff;base64,AA"}}]})",
        "image_data unknown_content"},
       {R"({"role":"tool","tool_call_id":"c","content":"x"})", "tools"},
-      {R"({"role":"assistant","content":"x","reasoning_content":"y"})", "unknown_parameter"},
-      {R"({"role":"assistant","function_call":{"name":"f"}})", "unknown_content"},
+      {R"({"role":"assistant","content":"x","reasoning_content":"y"})",
+       "assistant_first unknown_parameter"},
+      {R"({"role":"assistant","function_call":{"name":"f"}})",
+       "assistant_first unknown_content"},
   };
   for (const auto& c : cases)
     EXPECT_EQ(features(chat_url, talk(c.members)), c.features) << c.members;

@@ -266,7 +266,7 @@ TEST(converse_answer, failures_inside) {
             "Rq");
   const outcome odd = answered(
       R"({"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"})");
-  EXPECT_EQ(verdict(odd), "S");
+  EXPECT_EQ(verdict(odd), "L model");
   EXPECT_EQ(odd.error_code, "UnknownOperationException");
 }
 
