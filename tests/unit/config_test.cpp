@@ -349,10 +349,10 @@ TEST(config, a_lane_has_the_form_its_model_is_asked_in) {
   EXPECT_EQ(surface(google, "openai/gpt-oss-120b-maas"), openai);
   EXPECT_EQ(surface(google, "gemini-embedding-001"), predict);
   EXPECT_EQ(surface(google, "gpt-6-sol"), responses);
-  const std::string full = "projects/embed/locations/global/";
-  EXPECT_EQ(surface(google, full + "publishers/google/models/gemini-3.8-flash"), generate_content);
-  EXPECT_EQ(surface(google, full + "publishers/google/models/gemini-embedding-001"), predict);
-  EXPECT_EQ(surface(google, full + "endpoints/123"), generate_content);
+  const std::string here = "projects/embed/locations/global/";
+  EXPECT_EQ(surface(google, here + "publishers/google/models/gemini-3.8-flash"), generate_content);
+  EXPECT_EQ(surface(google, here + "publishers/google/models/gemini-embedding-001"), predict);
+  EXPECT_EQ(surface(google, here + "endpoints/123"), generate_content);
   EXPECT_EQ(surface(google, "publishers/google/models/gemini-3.8-flash"), generate_content);
   EXPECT_EQ(surface(google, "publishers/google/models/gemini-embedding-001"), predict);
   EXPECT_EQ(surface(google, "endpoints/123"), generate_content);
