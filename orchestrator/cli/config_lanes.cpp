@@ -1,7 +1,6 @@
 // The lanes of a pool: which model, in which wire form, at what price and quota.
 #include "orchestrator/cli/config.hpp"
 #include "orchestrator/cli/config_sections.hpp"
-#include "workers/providers/hosts.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -107,6 +106,12 @@ std::vector<std::pair<std::string_view, lane_surface>> surfaces_of(provider_kind
 
 bool is_embedding_model(std::string_view id) { return id.find("embed") != id.npos; }
 
+/// A model by its path, or a tuned one by its endpoint: what is asked in Google's own form.
+bool is_vertex_resource(std::string_view id) {
+  return id.starts_with("projects/") || id.starts_with("publishers/") ||
+         id.starts_with("endpoints/");
+}
+
 /// The form of a lane that names none: OpenAI's where the model has it, else the cloud's own.
 lane_surface default_surface(const pool_config& pool, std::string_view id) {
   using enum lane_surface;
@@ -116,8 +121,9 @@ lane_surface default_surface(const pool_config& pool, std::string_view id) {
       if (pool.mantle || id.find("openai.") != id.npos) return openai;
       return is_embedding_model(id) ? invoke : converse;
     case provider_kind::vertex:
-      if (is_embedding_model(id)) return predict;
-      if (id.starts_with("gemini")) return generate_content;
+      // Of a full name the model is the last part; a project may be called anything.
+      if (is_embedding_model(id.substr(id.rfind('/') + 1))) return predict;
+      if (id.starts_with("gemini") || is_vertex_resource(id)) return generate_content;
       if (id.find('/') != id.npos || id.ends_with("-maas")) return openai;
       return responses;
     case provider_kind::anthropic: return messages;
@@ -141,25 +147,6 @@ lane_surface read_surface(yaml_map& map, const pool_config& pool, const lane_con
   return lane_surface::openai;
 }
 
-/// An inference profile says where its prompts are worked on; nothing else may claim otherwise.
-std::vector<std::string> read_lane_residency(yaml_map& map, const pool_config& pool,
-                                             const lane_config& lane,
-                                             const std::vector<std::string>& of_pool) {
-  auto own = read_residency(map);
-  if (pool.provider != provider_kind::bedrock) return own ? *std::move(own) : of_pool;
-  const auto place = std::string(bedrock_geography(lane.as));
-  if (place.empty()) {
-    // What is worked on anywhere has no residency, unless the lane itself insists.
-    if (is_bedrock_global(lane.as)) return own.value_or(std::vector<std::string>{});
-    return own ? *std::move(own) : of_pool;
-  }
-  if (!own) return {place};
-  if (std::find(own->begin(), own->end(), place) == own->end())
-    map.problem("residency", "expected " + place + " among them: the inference profile " + lane.as +
-                                 " works there");
-  return *std::move(own);
-}
-
 std::optional<lane_tier> read_tier(yaml_map& map, const pool_config& pool) {
   const auto tier = map.choice<lane_tier>("tier",
                                           {{"standard", lane_tier::standard},
@@ -176,9 +163,8 @@ std::optional<lane_tier> read_tier(yaml_map& map, const pool_config& pool) {
   return tier;
 }
 
-lane_config read_lane(yaml_map& map, const pool_config& pool,
-                      const std::vector<std::string>& pool_residency, const lane_rules& rules,
-                      std::set<std::string>& names) {
+lane_config read_lane(yaml_map& map, const pool_config& pool, const pool_places& places,
+                      const lane_rules& rules, std::set<std::string>& names) {
   lane_config lane;
   lane.model = map.string("model", need::required).value_or("");
   lane.as = map.string("as").value_or(lane.model);
@@ -197,7 +183,7 @@ lane_config read_lane(yaml_map& map, const pool_config& pool,
   if (const auto n = map.integer("max_output_tokens", {1, rate_max}))
     lane.max_output_tokens = tokens(*n);
   lane.timeout = map.time("timeout", {1ms, timeout_max}).value_or(lane_config{}.timeout);
-  lane.residency = read_lane_residency(map, pool, lane, pool_residency);
+  lane.residency = read_lane_residency(map, pool, lane, places);
   lane.data_classes = read_data_classes(map).value_or(pool.data_classes);
   lane.embedding_model = map.string("embedding_model").value_or("");
   const auto unpriced = read_price(map, pool, lane, rules.prices);
@@ -219,24 +205,12 @@ lane_config read_lane(yaml_map& map, const pool_config& pool,
 
 }  // namespace
 
-std::optional<std::vector<std::string>> read_residency(yaml_map& map) {
-  const auto names = map.strings("residency");
-  if (!names) return std::nullopt;
-  for (const auto& name : *names) {
-    if (is_region_name(name)) continue;
-    map.problem("residency", "expected lower-case names such as [eu, us], found " + name);
-    return std::nullopt;
-  }
-  return names;
-}
-
 std::vector<lane_config> read_lanes(yaml_map& map, const pool_config& pool,
-                                    const std::vector<std::string>& pool_residency,
-                                    const lane_rules& rules) {
+                                    const pool_places& places, const lane_rules& rules) {
   std::set<std::string> names;
   std::vector<lane_config> lanes;
   for (auto& lane : map.maps("lanes", need::required))
-    lanes.push_back(read_lane(lane, pool, pool_residency, rules, names));
+    lanes.push_back(read_lane(lane, pool, places, rules, names));
   learn_tiers(lanes);
   return lanes;
 }

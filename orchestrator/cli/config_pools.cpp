@@ -79,17 +79,6 @@ void read_own_keys(yaml_map& map, pool_config& pool, bool provider_known) {
           "expected letters, digits, \"-\", \"_\" and \".\" in a header or a query, found " + text);
 }
 
-/// What the address says about where prompts are worked on, for a pool that declares nothing.
-std::vector<std::string> usual_residency(const pool_config& pool) {
-  std::string_view place;
-  if (pool.provider == provider_kind::bedrock) place = geography_of_region(pool.region);
-  if (pool.provider == provider_kind::vertex) place = geography_of_region(pool.location);
-  if (pool.provider == provider_kind::openai)
-    if (const auto url = parse_endpoint(pool.endpoint)) place = openai_geography(url->host);
-  if (place.empty()) return {};
-  return {std::string(place)};
-}
-
 pool_config read_pool(yaml_map& map, const lane_rules& rules) {
   pool_config pool;
   pool.name = map.string("name", need::required).value_or("");
@@ -108,10 +97,10 @@ pool_config read_pool(yaml_map& map, const lane_rules& rules) {
   read_endpoint(map, pool, provider.has_value());
   pool.auth = read_auth(map, pool.provider, provider.has_value());
   if (auto tls = map.map("tls")) pool.ca_file = tls->string("ca_file", need::required).value_or("");
-  const auto residency = read_residency(map).value_or(usual_residency(pool));
+  const auto places = read_pool_places(map, pool);
   pool.data_classes = read_data_classes(map).value_or(std::vector<std::string>{});
   pool.connections = map.integer("connections", {1, connections_max});
-  pool.lanes = read_lanes(map, pool, residency, rules);
+  pool.lanes = read_lanes(map, pool, places, rules);
   return pool;
 }
 

@@ -22,15 +22,25 @@ inline constexpr const char* plain_name_expected =
 auth_config read_auth(yaml_map& pool, provider_kind, bool provider_known);
 /// Lower-case names such as [eu, us]; nothing when the key is absent or wrong.
 [[nodiscard]] std::optional<std::vector<std::string>> read_residency(yaml_map&);
+/// What a pool says about where its prompts are worked on.
+struct pool_places {
+  std::optional<std::vector<std::string>> declared;  ///< its key `residency`
+  std::vector<std::string> by_address;               ///< what its address says with certainty
+};
+/// A problem where the endpoint's host is of another region than the pool.
+[[nodiscard]] pool_places read_pool_places(yaml_map& pool_map, const pool_config&);
+/// The lane's own, else what its name says, else the pool's; a problem where the name is of another
+/// place. Empty where nothing is certain: no job that asks for a residency uses such a lane.
+[[nodiscard]] std::vector<std::string> read_lane_residency(yaml_map& lane_map, const pool_config&,
+                                                           const lane_config&, const pool_places&);
 /// What the rest of the file means for lanes.
 struct lane_rules {
   bool budget = false;                 ///< every lane needs a price, and a bound on a call's cost
   const price_list* prices = nullptr;  ///< of lanes that name no price
 };
-/// The lanes of a pool that is read otherwise; `residency` is the pool's.
+/// The lanes of a pool that is read otherwise.
 [[nodiscard]] std::vector<lane_config> read_lanes(yaml_map& pool_map, const pool_config&,
-                                                  const std::vector<std::string>& residency,
-                                                  const lane_rules&);
+                                                  const pool_places&, const lane_rules&);
 /// The list `pools`.
 [[nodiscard]] std::vector<pool_config> read_pools(yaml_map& root, need, const lane_rules&);
 kafka_config read_kafka(yaml_map&);

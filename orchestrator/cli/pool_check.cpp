@@ -9,6 +9,7 @@
 #include <boost/json/value.hpp>
 
 #include <algorithm>
+#include <array>
 
 namespace spillway {
 
@@ -61,6 +62,18 @@ check_finding down(const pool_config& pool, const std::string& lane, const outco
     case down_cause::none: break;
   }
   return {lane, "credentials", check_level::problem, in_words(out), credentials_remedy(pool)};
+}
+
+/// A 404 that speaks of no model: nothing is at this path.
+bool is_wrong_path(const outcome& out) {
+  const bool names_model = out.down == down_cause::missing_model && out.error_code != "http_404";
+  return out.status == 404 && !names_model;
+}
+
+check_finding wrong_path(const std::string& lane, const outcome& out) {
+  return {lane, "endpoint", check_level::problem, "nothing is at this path: " + in_words(out),
+          "check the endpoint's version prefix, as in .../openai/v1 (Azure) or .../v1; where the "
+          "provider adds it, the endpoint is scheme and host only"};
 }
 
 bool refused_credentials(const outcome& out) {
@@ -221,6 +234,53 @@ std::optional<std::set<std::string>> read_model_list(std::string_view body) {
   return ids;
 }
 
+check_finding no_credentials(std::string_view why) {
+  // The first row that fits counts; the words are those of workers/auth and of token endpoints.
+  constexpr std::string_view no_identity =
+      "this machine has no such service or does not reach it: run on a machine of that cloud, or "
+      "let auth name a key instead";
+  constexpr std::string_view unreachable =
+      "see that this machine reaches the token endpoint (name, firewall, tls.ca_file), and that "
+      "token_url is right if auth names one";
+  constexpr std::string_view client_secret =
+      "give the application's client secret as its value, not its id; create a new one if it has "
+      "expired";
+  struct row {
+    std::string_view words, remedy;
+  };
+  constexpr std::array rows = {
+      row{" answered 5", "the token endpoint is in trouble: try again later"},
+      row{"AADSTS7000215", client_secret},
+      row{"AADSTS7000222", client_secret},
+      row{"invalid_client", client_secret},
+      row{"unauthorized_client", "see that client_id is an application of this tenant"},
+      row{"AADSTS90002", "see that tenant is the id of your directory"},
+      row{"invalid_grant",
+          "see that the service account's key still exists and that this "
+          "machine's clock is right"},
+      row{"AADSTS", "see that tenant, client_id and scope are right"},
+      row{"managed identity:", no_identity},
+      row{"the metadata server (", no_identity},
+      row{"instance metadata gave none", no_identity},
+      row{"container credentials:", no_identity},
+      row{"managed identity's endpoint answered",
+          "see that an identity is assigned to this machine, and that client_id names it"},
+      row{"the metadata server answered", "see that a service account is attached to this machine"},
+      row{"STS at ", "see that the role exists and that this identity may take it"},
+      row{"connect to server", unreachable},
+      row{"resolve host", unreachable},
+      row{"imeout", unreachable},
+      row{"SSL", unreachable},
+      row{"being fetched", unreachable},
+  };
+  std::string_view remedy = "see that what auth names is there and readable for this user";
+  const auto fits = [&](const row& one) { return why.find(one.words) != why.npos; };
+  if (const auto found = std::find_if(rows.begin(), rows.end(), fits); found != rows.end())
+    remedy = found->remedy;
+  return {"", "credentials", check_level::problem, clipped(printable(why), 300),
+          std::string(remedy)};
+}
+
 check_findings judge_list(const pool_config& pool, const http_response& response,
                           const outcome& as_call) {
   if (response.status == 200) {
@@ -236,6 +296,9 @@ check_findings judge_list(const pool_config& pool, const http_response& response
     }
     return found;
   }
+  // Servers of one's own may list nothing; a provider that does has the list at its right path.
+  if (response.status == 404 && pool.provider != provider_kind::openai_compatible)
+    return {wrong_path("", as_call)};
   if (response.status == 404 || response.status == 405 || response.status == 501) {
     return {{"", "model", check_level::warning,
              "the provider lists no models (HTTP " + std::to_string(response.status) +
@@ -253,11 +316,12 @@ check_findings judge_list(const pool_config& pool, const http_response& response
 }
 
 check_findings judge_refusal(const pool_config& pool, const lane_config& lane, const outcome& out) {
+  if (is_wrong_path(out)) return {wrong_path(lane.name(), out)};
   if (refused_credentials(out)) return {down(pool, lane.name(), out)};
   if (out.kind == outcome_kind::rejected || out.kind == outcome_kind::spill) {
     return {{lane.name(), "credentials", check_level::ok, "accepted", ""},
-            {lane.name(), "model", check_level::ok,
-             "refused the empty call for its content only; --send proves that it answers", ""}};
+            {lane.name(), "model", check_level::warning,
+             "not proved: the empty call was refused for its content", "run with --send"}};
   }
   if (out.kind == outcome_kind::answered) {
     return {{lane.name(), "credentials", check_level::ok, "accepted", ""},
@@ -275,6 +339,7 @@ check_findings judge_prompt(const pool_config& pool, const lane_config& lane, co
     }
     return {{lane.name(), "prompt", check_level::ok, std::move(text), ""}};
   }
+  if (is_wrong_path(out)) return {wrong_path(lane.name(), out)};
   if (refused_credentials(out)) return {down(pool, lane.name(), out)};
   if (out.kind == outcome_kind::rejected || out.kind == outcome_kind::spill) {
     return {{lane.name(), "prompt", check_level::problem, in_words(out),

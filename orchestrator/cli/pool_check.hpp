@@ -21,7 +21,7 @@ enum class check_level { ok, warning, problem };
 
 struct check_finding {
   std::string lane;  ///< empty: of the whole pool
-  std::string what;  ///< "credentials", "reachable", "clock", "model", "limits",
+  std::string what;  ///< "credentials", "reachable", "clock", "endpoint", "model", "limits",
                      ///< "prompt"
   check_level level = check_level::ok;
   std::string text;    ///< one line
@@ -56,12 +56,15 @@ using check_findings = std::vector<check_finding>;
 /// The ids of {"data": [{"id": ...}]}; nothing when it is no such list.
 [[nodiscard]] std::optional<std::set<std::string>> read_model_list(std::string_view body);
 
+/// Of credentials that could not be had: `why` as the authenticator tells it.
+[[nodiscard]] check_finding no_credentials(std::string_view why);
+
 /// Of a model list that was answered: credentials, and each lane's model.
 [[nodiscard]] check_findings judge_list(const pool_config&, const http_response&,
                                         const outcome& as_call);
 
-/// Of a call with an empty body: what was refused, and why, tells about
-/// credentials and model.
+/// Of a call with an empty body: why it was refused tells about credentials, and of the model only
+/// that it is missing. A provider may judge the body before it looks for the model.
 [[nodiscard]] check_findings judge_refusal(const pool_config&, const lane_config&, const outcome&);
 
 /// Of a prompt that was really sent.

@@ -64,9 +64,9 @@ class pool_checker {
       for (const auto end = wall_clock() + credentials_wait;
            credentials_->missing() && wall_clock() < end;)
         std::this_thread::sleep_for(look_period);
-      if (const auto why = credentials_->missing()) no_credentials(*why);
+      if (const auto why = credentials_->missing()) have_none(*why);
     } else {
-      no_credentials(credentials.error().message);
+      have_none(credentials.error().message);
     }
     if (lists_models(pool_))
       ask_for_models();
@@ -78,10 +78,9 @@ class pool_checker {
   }
 
  private:
-  void no_credentials(const std::string& why) {
+  void have_none(const std::string& why) {
     usable_ = false;
-    found_.push_back({"", "credentials", check_level::problem, clipped(printable(why), 300),
-                      "see that what auth names is there and readable for this user"});
+    found_.push_back(no_credentials(why));
   }
 
   [[nodiscard]] endpoint_kind endpoint_of(const lane_config& lane) const {
@@ -98,8 +97,7 @@ class pool_checker {
   /// clock once.
   probe_answer ask(http_request request, bool post, duration timeout) {
     if (usable_) {
-      if (auto used = credentials_->authenticate(request); !used)
-        no_credentials(used.error().message);
+      if (auto used = credentials_->authenticate(request); !used) have_none(used.error().message);
     }
     probe_request out;
     out.post = post;
@@ -149,8 +147,7 @@ class pool_checker {
     add(judge_list(pool_, answer.response, decoded(answer, url_of(kind), lane)));
   }
 
-  /// Where there is no list: what is refused as empty has got past the
-  /// credentials and the model.
+  /// Where there is no list: what is refused as empty has got past the credentials.
   void ask_lanes_with_nothing() {
     for (const auto& lane : pool_.lanes) {
       const auto kind = endpoint_of(lane);

@@ -35,8 +35,11 @@ class Clouds(Checks):
         self.assertEqual(self.problems(lines), set(), lines)
         for name in PROVIDERS:
             self.assertEqual([f["result"] for f in self.found(lines, name, "credentials")], ["ok"])
-        for name in ("openai", "anthropic", "onprem", "bedrock", "vertex"):
+        for name in ("openai", "anthropic", "onprem"):
             self.assertEqual(self.found(lines, name, "model")[0]["result"], "ok", name)
+        for name in ("bedrock", "vertex"):
+            self.assertEqual(self.found(lines, name, "model")[0]["result"], "warning", name)
+            self.assertIn("--send", self.found(lines, name, "model")[0]["remedy"])
         stats = sim.stats()
         self.assertEqual((stats["answered"], stats["billed_usd"]), (0, 0), "nothing is billed")
         sent = self.check(list(pools.values()), "--send", env=ENVIRONMENT)
@@ -65,8 +68,23 @@ class Clouds(Checks):
             self.problems(lines),
             {("bedrock", "credentials"), ("azure", "credentials"), ("anthropic", "credentials")},
         )
+        self.assertIn("client secret", self.found(lines, "azure", "credentials")[0]["remedy"])
         for secret in SECRETS:
             self.assertNotIn(secret, json.dumps(lines))
+
+    def test_a_wrong_path_is_no_missing_model(self):
+        _, pools = self.clouds()
+        self.assertTrue(pools["azure"]["endpoint"].endswith("/openai/v1"))
+        pools["azure"]["endpoint"] = pools["azure"]["endpoint"].removesuffix("/openai/v1")
+        pools["bedrock"]["endpoint"] += "/v1"
+        for flags in ([], ["--send"]):
+            lines = self.check([pools["azure"], pools["bedrock"]], *flags, expect=USAGE,
+                               env=ENVIRONMENT)
+            self.assertEqual(self.problems(lines),
+                             {("azure", "endpoint"), ("bedrock", "endpoint")})
+            for name in ("azure", "bedrock"):
+                self.assertIn("version prefix", self.found(lines, name, "endpoint")[0]["remedy"])
+                self.assertEqual(self.found(lines, name, "model"), [])
 
 
 class PoolsCheck(Checks):

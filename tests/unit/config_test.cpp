@@ -318,8 +318,8 @@ TEST(config, clouds_have_their_public_hosts) {
   const std::string aws = "provider: bedrock, auth: { aws: default }, region: eu-west-1";
   EXPECT_EQ(endpoint(aws), "https://bedrock-runtime.eu-west-1.amazonaws.com");
   EXPECT_EQ(endpoint(aws + ", mantle: true"), "https://bedrock-mantle.eu-west-1.api.aws");
-  EXPECT_EQ(endpoint(aws + ", endpoint: 'https://bedrock-runtime-fips.us-east-1.amazonaws.com/'"),
-            "https://bedrock-runtime-fips.us-east-1.amazonaws.com");
+  EXPECT_EQ(endpoint(aws + ", endpoint: 'https://bedrock-runtime-fips.eu-west-1.amazonaws.com/'"),
+            "https://bedrock-runtime-fips.eu-west-1.amazonaws.com");
   const std::string google = "provider: vertex, auth: { google: metadata }, project: q, location: ";
   EXPECT_EQ(endpoint(google + "global"), "https://aiplatform.googleapis.com");
   EXPECT_EQ(endpoint(google + "eu"), "https://aiplatform.eu.rep.googleapis.com");
@@ -349,6 +349,13 @@ TEST(config, a_lane_has_the_form_its_model_is_asked_in) {
   EXPECT_EQ(surface(google, "openai/gpt-oss-120b-maas"), openai);
   EXPECT_EQ(surface(google, "gemini-embedding-001"), predict);
   EXPECT_EQ(surface(google, "gpt-6-sol"), responses);
+  const std::string here = "projects/embed/locations/global/";
+  EXPECT_EQ(surface(google, here + "publishers/google/models/gemini-3.8-flash"), generate_content);
+  EXPECT_EQ(surface(google, here + "publishers/google/models/gemini-embedding-001"), predict);
+  EXPECT_EQ(surface(google, here + "endpoints/123"), generate_content);
+  EXPECT_EQ(surface(google, "publishers/google/models/gemini-3.8-flash"), generate_content);
+  EXPECT_EQ(surface(google, "publishers/google/models/gemini-embedding-001"), predict);
+  EXPECT_EQ(surface(google, "endpoints/123"), generate_content);
   const std::string azure =
       "provider: azure-openai, endpoint: 'https://a.openai.azure.com', auth: { api_key: env:K }";
   EXPECT_EQ(surface(azure, "d"), openai);
@@ -382,6 +389,100 @@ TEST(config, an_address_declares_where_prompts_are_worked_on) {
               ElementsAre("eu"));
   EXPECT_THAT(residency(openai + ", endpoint: 'https://eu.api.openai.com.x.org/v1'", "as: x"),
               ElementsAre());
+}
+
+/// Of a pool with one lane: its residency, or the problem instead.
+std::vector<std::string> residency_of(const std::string& pool, const std::string& as,
+                                      const std::string& more = "") {
+  const auto made = one_pool(pool + ", lanes: [{ model: m, as: '" + as + "'" + more + " }]");
+  if (!made) return {made.error().message};
+  return made->lanes.at(0).residency;
+}
+
+TEST(config, an_arn_is_of_the_pools_region_and_may_hide_where_it_leads) {
+  const std::string pool = "provider: bedrock, auth: { aws: default }, region: eu-west-1";
+  const auto arn = [](const std::string& region, const std::string& resource) {
+    return "arn:aws:bedrock:" + region + ":1:" + resource;
+  };
+  for (const char* kind : {"foundation-model/openai.x", "provisioned-model/abc",
+                           "application-inference-profile/abc", "inference-profile/us.x.y"})
+    EXPECT_THAT(residency_of(pool, arn("us-east-1", kind)),
+                ElementsAre(HasSubstr("p:1: pools[0].lanes[0].as: expected a name of the pool's "
+                                      "region eu-west-1, found arn:aws:bedrock:us-east-1:1:")))
+        << kind;
+  EXPECT_THAT(residency_of(pool, "arn:aws:bedrock"), ElementsAre(HasSubstr("region eu-west-1")));
+  for (const char* kind : {"foundation-model/openai.x", "provisioned-model/abc"})
+    EXPECT_THAT(residency_of(pool, arn("eu-west-1", kind)), ElementsAre("eu")) << kind;
+  EXPECT_THAT(residency_of(pool, arn("eu-west-1", "inference-profile/eu.x.y")), ElementsAre("eu"));
+  for (const char* kind :
+       {"application-inference-profile/abc", "inference-profile/new.x.y", "prompt-router/abc",
+        "inference-profile/global.x.y", "custom-model-deployment/abc"})
+    EXPECT_THAT(residency_of(pool, arn("eu-west-1", kind)), ElementsAre()) << kind;
+  const auto application = arn("eu-west-1", "application-inference-profile/abc");
+  EXPECT_THAT(residency_of(pool, application, ", residency: [eu]"), ElementsAre("eu"));
+  EXPECT_THAT(residency_of(pool + ", residency: [eu]", application), ElementsAre("eu"));
+  EXPECT_THAT(residency_of(pool, "new.anthropic.claude-x"), ElementsAre())
+      << "a geography that is not known yet";
+}
+
+TEST(config, a_full_name_on_vertex_is_of_the_pools_location) {
+  const std::string pool = "provider: vertex, auth: { google: metadata }, project: q, location: eu";
+  const std::string rest = "/publishers/google/models/gemini-x";
+  EXPECT_THAT(residency_of(pool, "projects/q/locations/us-central1" + rest),
+              ElementsAre(HasSubstr("lanes[0].as: expected a name of the pool's location eu")));
+  EXPECT_THAT(residency_of(pool, "projects/q"), ElementsAre(HasSubstr("location eu")));
+  EXPECT_THAT(residency_of(pool, "projects/q/locations/eu" + rest), ElementsAre("eu"));
+  EXPECT_THAT(residency_of(pool, "endpoints/123"), ElementsAre("eu"));
+}
+
+TEST(config, an_endpoint_of_another_place_is_a_problem_and_an_unknown_one_says_nothing) {
+  const auto residency = [](const std::string& pool, const std::string& host) {
+    return residency_of(pool + ", endpoint: '" + host + "'", "x");
+  };
+  const std::string aws = "provider: bedrock, auth: { aws: default }, region: eu-west-1";
+  const std::string google =
+      "provider: vertex, auth: { google: metadata }, project: q, location: europe-west4";
+  const std::string openai = "provider: openai, auth: { api_key: env:K }";
+  struct row {
+    std::string pool, host, expected;
+  };
+  const row wrong[] = {
+      {aws, "https://bedrock-runtime.us-east-1.amazonaws.com", "region eu-west-1, found one of us"},
+      {aws, "https://BEDROCK-runtime.eu-west-2.amazonaws.com", "found one of eu-west-2"},
+      {aws, "https://bedrock-runtime-fips.us-east-1.amazonaws.com", "found one of us-east-1"},
+      {aws, "https://bedrock-runtime.us-east-1.api.aws", "found one of us-east-1"},
+      {aws, "https://bedrock-mantle.us-east-1.api.aws", "found one of us-east-1"},
+      {google, "https://us-central1-aiplatform.googleapis.com",
+       "location europe-west4, found one of us-central1"},
+      {google, "https://aiplatform.us.rep.googleapis.com", "found one of us"},
+      {google, "https://aiplatform.googleapis.com", "found one of global"},
+      {openai + ", region: eu", "https://us.api.openai.com/v1", "region eu, found one of us"},
+      {openai + ", region: eu-west-1", "https://us.api.openai.com/v1", "found one of us"},
+      {openai + ", region: jp", "https://us.api.openai.com/v1", "region jp, found one of us"},
+  };
+  for (const auto& [pool, host, expected] : wrong)
+    EXPECT_THAT(
+        residency(pool, host),
+        ElementsAre(AllOf(HasSubstr("p:1: pools[0].endpoint: expected a host of the pool's"),
+                          HasSubstr(expected))))
+        << host;
+  EXPECT_THAT(residency(aws, "https://bedrock-runtime-fips.eu-west-1.amazonaws.com"),
+              ElementsAre("eu"));
+  EXPECT_THAT(residency(google, "https://aiplatform.europe-west4.rep.googleapis.com"),
+              ElementsAre("eu"));
+  EXPECT_THAT(residency(openai + ", region: somewhere", "https://jp.api.openai.com/v1"),
+              ElementsAre("jp"));
+  for (const char* host :
+       {"https://proxy.example", "https://10.0.0.1", "https://vpce-1.example.aws",
+        "https://bedrock-runtime.eu-west-1.amazonaws.com.x.org",
+        "https://x.bedrock-runtime.eu-west-1.amazonaws.com",
+        "https://x.europe-west4-aiplatform.googleapis.com"}) {
+    for (const auto& pool : {aws, google}) {
+      EXPECT_THAT(residency(pool, host), ElementsAre()) << host;
+      EXPECT_THAT(residency(pool + ", residency: [eu]", host), ElementsAre("eu")) << host;
+    }
+  }
+  EXPECT_THAT(residency(aws, "http://127.0.0.1:9000"), ElementsAre("eu")) << "a simulator";
 }
 
 TEST(config, tiers_are_lanes_where_they_are_sold) {

@@ -1,6 +1,7 @@
 #include "orchestrator/cli/plan_report.hpp"
 
 #include "orchestrator/core/money.hpp"
+#include "tests/support/temp_folder.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -104,6 +105,28 @@ TEST(plan_report, a_day_too_small_for_any_prompt_never_ends) {
   const auto r = make_report(batch(lanes, 10), lanes, {}, {}, noon);
   EXPECT_FALSE(r.finish);
   EXPECT_THAT(render(r), HasSubstr("wait for ever"));
+}
+
+TEST(plan_scan, what_is_expected_keeps_within_the_lanes_limit_and_the_worst_case) {
+  std::vector<lane_setup> lanes{lane("capped", 1, 600), lane("open", 1, 600)};
+  for (auto& l : lanes) l.config.price->output = pico_usd_per_token(10'000'000);
+  lanes[0].config.max_output_tokens = tokens(16);
+  lanes[0].rate_charge = [](tokens, tokens, tokens expected) { return expected; };
+  temp_folder folder;
+  const auto file = folder.write(
+      "in", R"({"custom_id":"a","method":"POST","url":"/v1/chat/completions",)"
+            R"("body":{"model":"m","n":2,"messages":[{"role":"user","content":"Say ok."}]}})"
+            "\n");
+  parallel_runner runner(1);
+  const stop_flag stop{0};
+  const auto same = [](const std::string& model) { return model; };
+  const auto scanned = scan_for_plan({file}, 1 << 20, lanes, same, {}, runner, stop);
+  ASSERT_TRUE(scanned) << scanned.error().message;
+  ASSERT_EQ(scanned->kinds.size(), 1u);
+  const auto& sums = scanned->kinds.begin()->second;
+  EXPECT_EQ(sums.lanes[0].charge, 32) << "two choices of 16 tokens";
+  EXPECT_LT(sums.lanes[0].expected, sums.lanes[1].expected);
+  for (const auto& one : sums.lanes) EXPECT_LE(one.expected, one.bound);
 }
 
 }  // namespace

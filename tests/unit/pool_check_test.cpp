@@ -79,7 +79,8 @@ TEST(pool_check, what_is_no_list_proves_no_model) {
     const auto found = judge_list(pool(), answer(200, body), {});
     EXPECT_EQ(found[1].level, check_level::warning) << body;
   }
-  EXPECT_EQ(judge_list(pool(), answer(404, ""), {})[0].level, check_level::warning);
+  const auto local = pool(provider_kind::openai_compatible);
+  EXPECT_EQ(judge_list(local, answer(404, ""), {})[0].level, check_level::warning);
 }
 
 TEST(pool_check, refusals_tell_credentials_from_trouble) {
@@ -113,7 +114,10 @@ TEST(pool_check, a_call_without_content_gets_past_credentials_and_model_or_not) 
   const auto good = judged(outcome_kind::rejected, down_cause::none, 400);
   ASSERT_EQ(good.size(), 2u);
   EXPECT_EQ(good[0].level, check_level::ok);
-  EXPECT_EQ(good[1].level, check_level::ok);
+  EXPECT_EQ(good[1].level, check_level::warning) << "the content may be judged before the model";
+  EXPECT_THAT(good[1].text, HasSubstr("not proved"));
+  EXPECT_THAT(good[1].remedy, HasSubstr("--send"));
+  EXPECT_EQ(judged(outcome_kind::answered, down_cause::none, 200)[1].level, check_level::ok);
   const auto no_model = judged(outcome_kind::lane_down, down_cause::missing_model, 404);
   EXPECT_EQ(no_model[0].what, "model");
   EXPECT_EQ(no_model[0].level, check_level::problem);
@@ -124,6 +128,60 @@ TEST(pool_check, a_call_without_content_gets_past_credentials_and_model_or_not) 
   converse.surface = lane_surface::converse;
   EXPECT_EQ(empty_body(converse), "{}");
   EXPECT_EQ(empty_body(lane), R"({"model":"gpt-a"})");
+}
+
+TEST(pool_check, a_404_that_names_no_model_is_a_wrong_path) {
+  const auto azure = pool(provider_kind::azure_openai), aws = pool(provider_kind::bedrock),
+             google = pool(provider_kind::vertex);
+  const auto not_found = [](const char* code, down_cause down = down_cause::none) {
+    const auto kind = down == down_cause::none ? outcome_kind::spill : outcome_kind::lane_down;
+    return refused(kind, down, 404, code);
+  };
+  const check_findings all[] = {
+      judge_list(azure, answer(404, ""), not_found("404")),
+      judge_refusal(aws, aws.lanes[0], not_found("UnknownOperationException")),
+      judge_refusal(aws, aws.lanes[0], not_found("http_404")),
+      judge_refusal(google, google.lanes[0], not_found("http_404", down_cause::missing_model)),
+      judge_prompt(azure, azure.lanes[0], not_found("404")),
+  };
+  for (const auto& found : all) {
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(found[0].what, "endpoint");
+    EXPECT_EQ(found[0].level, check_level::problem);
+    EXPECT_THAT(found[0].remedy, HasSubstr("check the endpoint's version prefix"));
+  }
+  const auto gone = not_found("NOT_FOUND", down_cause::missing_model);
+  EXPECT_EQ(judge_refusal(google, google.lanes[0], gone)[0].what, "model");
+}
+
+TEST(pool_check, credentials_that_cannot_be_had_have_a_remedy_by_cause) {
+  const std::string none = "there is no credential yet: ";
+  const std::pair<std::string, const char*> rows[] = {
+      {none + "Entra's token endpoint answered 401 (invalid_client: AADSTS7000215: Invalid client "
+              "secret provided.)",
+       "as its value"},
+      {none + "Entra's token endpoint answered 400 (invalid_request: AADSTS90002: Tenant 'x' not "
+              "found.)",
+       "tenant is the id"},
+      {none + "Entra's token endpoint answered 503", "try again later"},
+      {none + "login.microsoftonline.com: Couldn't connect to server", "reaches the token"},
+      {none + "oauth2.googleapis.com: Couldn't resolve host name", "reaches the token"},
+      {"the credential is being fetched", "reaches the token"},
+      {none + "the metadata server (is this a machine of Google's cloud?): "
+              "metadata.google.internal: Couldn't resolve host name",
+       "machine of that cloud"},
+      {none + "managed identity: 169.254.169.254: Timeout was reached", "machine of that cloud"},
+      {none + "the managed identity's endpoint answered 400 (invalid_request: Identity not found)",
+       "assigned"},
+      {"the secret file:/x cannot be read: Permission denied", "readable for this user"},
+      {"the secret env:K is not there: set the environment variable K", "readable for this user"},
+  };
+  for (const auto& [why, remedy] : rows) {
+    const auto found = no_credentials(why);
+    EXPECT_EQ(found.level, check_level::problem);
+    EXPECT_THAT(found.text, HasSubstr(why.substr(0, 40)));
+    EXPECT_THAT(found.remedy, HasSubstr(remedy)) << why;
+  }
 }
 
 TEST(pool_check, clocks_that_differ_are_told_and_matter_most_to_signatures) {

@@ -24,6 +24,9 @@ enum class refused_advice {
   stop,    ///< the newest one was refused: the lane's credentials are wrong
 };
 
+/// What `missing` says while the first credential is under way and nothing has failed yet.
+inline constexpr const char* first_fetch = "the credential is being fetched";
+
 /// Thread-safe; no call blocks on I/O.
 class authenticator {
  public:
