@@ -53,13 +53,14 @@ class Translations(unittest.TestCase):
             cls.cases[case["name"]].append((case, told, encoded, decoded))
         cls.met = set()
 
-    def explain(self, to, way, found, case):
-        """Those differences that no row of the table explains."""
+    def unexplained(self, way, ours, theirs, case, dropped=()):
+        """The differences that no row of the table explains."""
         left = []
-        for path, ours, theirs in found:
-            row = differences.explaining(to, way, path, ours, theirs, case)
+        seen = case | {"ours": ours, "theirs": theirs, "dropped": set(dropped)}
+        for found in compare.differences(ours, theirs):
+            row = differences.explaining(case["to"], way, *found, seen)
             if row is None:
-                left.append((path, ours, theirs))
+                left.append(found)
             else:
                 self.met.add(row)
         return left
@@ -81,9 +82,9 @@ class Translations(unittest.TestCase):
                 self.assertLessEqual(set(encoded["refused"]), differences.REFUSED[name], case["body"])
                 continue
             self.assertIsNotNone(told["sent"], told)
-            ours = normal.request(to, json.loads(encoded["body"]))
-            found = compare.differences(ours, normal.request(to, told["sent"]))
-            left = self.explain(to, "request", found, case)
+            left = self.unexplained(
+                "request", normal.request(to, json.loads(encoded["body"])),
+                normal.request(to, told["sent"]), case, encoded["unmappable"])
             unexplained += [(number, *one) for one in left]
             compared += 1
         self.complain(unexplained)
@@ -92,10 +93,8 @@ class Translations(unittest.TestCase):
     def check_answers(self, name):
         unexplained = []
         for number, (case, told, _, decoded) in enumerate(self.cases[name]):
-            to = case["to"]
-            ours = normal.our_answer(decoded)
-            found = compare.differences(ours, normal.their_answer(told))
-            left = self.explain(to, "answer", found, case)
+            left = self.unexplained("answer", normal.our_answer(decoded),
+                                    normal.their_answer(told), case)
             unexplained += [(number, *one) for one in left]
         self.complain(unexplained)
 
