@@ -97,8 +97,8 @@ def _within(asked, ours):
     if not isinstance(asked, dict) or not isinstance(ours, dict):
         return asked == ours
     cut = NOT_ENFORCED & asked.keys() - ours.keys()
-    told = str(ours.get("description", ""))
-    if cut and not all(str(asked[name]) in told for name in cut):
+    told = ", ".join(f"{name}: {value}" for name, value in asked.items() if name in cut)
+    if cut and not ours.get("description", "").endswith("{" + told + "}"):
         return False
     remarked = {"description"} if cut else set()
     return asked.keys() - cut - remarked == ours.keys() - remarked and all(
@@ -247,7 +247,8 @@ TABLE = [
         _same_result),
     Row("generate-content", "answer", CALL + r"\.id",
         "Google gives calls no ids, so both invent one",
-        lambda ours, theirs, case: ours.startswith("call_") and theirs.startswith("call_")
+        lambda ours, theirs, case: re.fullmatch(r"call_[0-9a-f]{16}_\d+", ours)
+        and theirs.startswith("call_")
         and [call["id"] for call in case["ours"]["choices"][0]["calls"]].count(ours) == 1),
     Row("generate-content", "answer", r"\.choices\[0\]\.content",
         "of an answer that a filter ended it keeps no text", _filtered(_text)),
@@ -316,3 +317,29 @@ def explaining(to, way, path, ours, theirs, case):
             except (AttributeError, IndexError, KeyError, TypeError):
                 pass  # what it looks for is not there: it explains nothing
     return None
+
+
+def _demanded(to, case):
+    """(path, value): what ours has though theirs may lack it."""
+    body = case["body"]
+    tools = [tool["function"] for tool in body.get("tools", [])]
+    if to == "responses":
+        yield ".store", False
+        for number in range(len(tools)):
+            yield f".tools[{number}].strict", False
+        for name in ("temperature", "top_p"):
+            if name in body and name not in case["dropped"]:
+                yield "." + name, body[name]
+        if _effort(case):
+            yield ".reasoning", {"effort": _effort(case)}
+    if to == "messages" and isinstance(body.get("stop"), list):
+        yield ".stop_sequences", body["stop"]
+    if to == "converse" and body.get("tool_choice") != "none":
+        for number, tool in enumerate(tools):
+            yield f".toolConfig.tools[{number}].toolSpec.inputSchema.json", tool["parameters"]
+
+
+def lacking(to, ours, case):
+    """(path, ours, what it has to be) where comparing can't tell, since theirs lacks it."""
+    return [(path, compare.at(ours, path), value) for path, value in _demanded(to, case)
+            if compare.at(ours, path) != value]
