@@ -1,6 +1,7 @@
 """Compares two JSON values and says where they differ."""
 
 import json
+import re
 
 ABSENT = "(absent)"
 
@@ -20,6 +21,16 @@ def differences(ours, theirs, path=""):
     if isinstance(ours, bool) != isinstance(theirs, bool) or ours != theirs:
         return [(path, ours, theirs)]
     return []
+
+
+def at(value, path):
+    """What stands at a path as `differences` spells it."""
+    for name, place in re.findall(r"\.([^.\[]+)|\[(\d+)\]", path):
+        try:
+            value = value[int(place)] if place else value[name]
+        except (KeyError, IndexError, TypeError):
+            return ABSENT
+    return value
 
 
 def camel(key):

@@ -13,6 +13,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 import answers  # noqa: E402
 import chat_requests  # noqa: E402
 import compare  # noqa: E402
+import damage  # noqa: E402
 import differences  # noqa: E402
 import foreign_packages  # noqa: E402
 import normal  # noqa: E402
@@ -22,6 +23,24 @@ PACKAGES = ("litellm==1.106.2", "boto3==1.44.5")
 PROBE = os.environ.get("SPILLWAY_TRANSLATE_PROBE", "spillway_translate_probe")
 COUNT = 260  # of which some ask for what a lane can't map
 COMPARED_MIN = 200
+DAMAGED_A_KIND = 3  # places of a kind that are damaged, a lane
+# Kinds of places that the prompts of a lane have to reach.
+DAMAGED = {
+    ("converse", "request"): {
+        ".inferenceConfig.maxTokens", ".toolConfig.tools[].toolSpec.inputSchema",
+        ".messages[].content[].toolResult.content[].text"},
+    ("generate-content", "request"): {
+        ".tools[].functionDeclarations[].parametersJsonSchema",
+        ".tools[].functionDeclarations[].parametersJsonSchema.properties.query.type",
+        ".contents[].parts[].functionResponse.response.output",
+        ".generationConfig.thinkingConfig.thinkingLevel"},
+    ("generate-content of 2.5", "request"): {".generationConfig.thinkingConfig.thinkingBudget"},
+    ("messages", "request"): {
+        ".max_tokens", ".output_config", ".output_config.format.schema.properties.query",
+        ".thinking.budget_tokens", ".messages[].content[].content[].text"},
+    ("responses", "request"): {".max_output_tokens", ".input[].output[].text"},
+    ("generate-content", "answer"): {".choices[].content", ".usage.output"},
+}
 # name -> form, provider, model. The second of a form is of another family of models.
 LANES = {
     "converse": ("converse", "bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0"),
@@ -53,16 +72,18 @@ class Translations(unittest.TestCase):
             cls.cases[case["name"]].append((case, told, encoded, decoded))
         cls.met = set()
 
-    def explain(self, to, way, found, case):
-        """Those differences that no row of the table explains."""
+    def unexplained(self, way, ours, theirs, case, dropped=()):
+        """The differences that no row of the table explains."""
         left = []
-        for path, ours, theirs in found:
-            row = differences.explaining(to, way, path, ours, theirs, case)
+        seen = case | {"ours": ours, "theirs": theirs, "dropped": set(dropped)}
+        for found in compare.differences(ours, theirs):
+            row = differences.explaining(case["to"], way, *found, seen)
             if row is None:
-                left.append((path, ours, theirs))
+                left.append(found)
             else:
                 self.met.add(row)
-        return left
+        lacking = differences.lacking(case["to"], ours, seen) if way == "request" else []
+        return left + lacking
 
     def complain(self, unexplained):
         if not unexplained:
@@ -72,47 +93,65 @@ class Translations(unittest.TestCase):
                  for number, path, a, b in unexplained[:12]]
         self.fail(f"{len(unexplained)} differences: {dict(seen)}\n" + "\n".join(shown))
 
-    def check_requests(self, name, compared_min=COMPARED_MIN):
-        compared, unexplained = 0, []
-        for number, (case, told, encoded, _) in enumerate(self.cases[name]):
+    def compared(self, name, way):
+        """(number, case, ours, theirs, what ours leaves out) of those that are sent, or answers."""
+        for number, (case, told, encoded, decoded) in enumerate(self.cases[name]):
             to = case["to"]
+            if way == "answer":
+                yield number, case, normal.our_answer(decoded), normal.their_answer(told), ()
+                continue
             self.assertNotIn("invalid", encoded)
             if encoded["refused"]:  # such prompts go to other lanes
                 self.assertLessEqual(set(encoded["refused"]), differences.REFUSED[name], case["body"])
                 continue
             self.assertIsNotNone(told["sent"], told)
-            ours = normal.request(to, json.loads(encoded["body"]))
-            found = compare.differences(ours, normal.request(to, told["sent"]))
-            left = self.explain(to, "request", found, case)
+            yield (number, case, normal.request(to, json.loads(encoded["body"])),
+                   normal.request(to, told["sent"]), encoded["unmappable"])
+
+    def check(self, name, way, compared_min):
+        compared, unexplained = 0, []
+        for number, case, ours, theirs, dropped in self.compared(name, way):
+            left = self.unexplained(way, ours, theirs, case, dropped)
             unexplained += [(number, *one) for one in left]
             compared += 1
         self.complain(unexplained)
         self.assertGreaterEqual(compared, compared_min)
 
-    def check_answers(self, name):
-        unexplained = []
-        for number, (case, told, _, decoded) in enumerate(self.cases[name]):
-            to = case["to"]
-            ours = normal.our_answer(decoded)
-            found = compare.differences(ours, normal.their_answer(told))
-            left = self.explain(to, "answer", found, case)
-            unexplained += [(number, *one) for one in left]
-        self.complain(unexplained)
+    def check_damage(self, name, way):
+        """Each kind of place is lost, or has another value, in some cases: no row explains that."""
+        seen, unnoticed = collections.Counter(), []
+
+        def wanted(*place):
+            seen[place] += 1
+            return seen[place] <= DAMAGED_A_KIND
+
+        for number, case, ours, theirs, dropped in self.compared(name, way):
+            for path, how, wrong in damage.damaged(ours, wanted):
+                if not self.unexplained(way, wrong, theirs, case, dropped):
+                    unnoticed.append((number, path, how))
+        self.assertEqual(unnoticed, [])
+        self.assertLessEqual(DAMAGED.get((name, way), set()), {path for path, _ in seen})
 
     def test_1_requests(self):
         for name in LANES:
             with self.subTest(name):
                 few = name == "converse of gpt-oss"  # it takes no images and no schemas
-                self.check_requests(name, 140 if few else COMPARED_MIN)
+                self.check(name, "request", 140 if few else COMPARED_MIN)
 
     def test_1_answers(self):
         for name in LANES:
             with self.subTest(name):
-                self.check_answers(name)
+                self.check(name, "answer", COUNT)
 
     def test_2_every_row_of_the_table_is_needed(self):
         idle = [row for row in differences.TABLE if row not in self.met]
         self.assertEqual(idle, [])
+
+    def test_3_the_table_explains_no_damage(self):
+        for name in LANES:
+            for way in ("request", "answer"):
+                with self.subTest(name, way=way):
+                    self.check_damage(name, way)
 
 
 if __name__ == "__main__":
