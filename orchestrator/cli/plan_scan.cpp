@@ -102,8 +102,9 @@ class plan_counter {
     const tokens in(static_cast<std::int64_t>(std::ceil(input)));
     for (auto& to : sums.lanes) {
       const auto& lane = lanes_[to.lane];
-      const auto here = within_limit(output, p, lane.config);
-      to.charge += static_cast<double>(lane.rate_charge(in, p.max_output, here).count());
+      const auto limit = output_limit(size, lane.config);
+      const auto here = limit == tokens{} ? output : std::min(output, limit);
+      to.charge += static_cast<double>(lane.rate_charge(in, limit, here).count());
       nano_usd expected;
       if (lane.config.price) {
         token_usage usage;
@@ -144,13 +145,6 @@ class plan_counter {
     if (p.endpoint == endpoint_kind::embeddings) return {};
     const auto typical = rules_.output * p.choices;
     return p.max_output == tokens{} ? typical : std::min(typical, p.max_output);
-  }
-
-  /// A prompt that sets no limit gets the lane's.
-  [[nodiscard]] static tokens within_limit(tokens output, const prompt& p,
-                                           const lane_config& lane) {
-    if (p.max_output != tokens{} || !lane.max_output_tokens) return output;
-    return std::min(output, *lane.max_output_tokens * p.choices);
   }
 
   const std::vector<lane_setup>& lanes_;
