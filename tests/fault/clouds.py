@@ -11,6 +11,7 @@ import argparse
 import collections
 import concurrent.futures
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -33,7 +34,15 @@ PROMPTS, PROMPTS_MIN = 5_000, 1_000  # fewer would each have to take longer than
 RUN_SECONDS_MAX = 180
 CONCURRENCY = 32
 SLOW = 8  # of lanes whose runs are to last some seconds
+RATE = 100  # prompts a second that the quota of such a lane allows
+BUSY = 0.5  # share of its concurrency in use at that rate: the quota binds
 SILENCE_SECONDS_MAX = 5  # while some cloud is well
+SHIFT_SECONDS_MAX = 2  # to the first answer of the others
+FINISH_MAX = 1.25  # times the best possible with what quotas are left
+CUT_SECONDS = 6  # of a quota
+REFUSED_SHARE_MAX = 0.005  # of calls, by limits that the lanes know
+BUDGET_A_PROMPT = 0.0003  # USD; twice what it costs, less than what is set aside for a call
+TOKENS_A_PROMPT, TOKENS_A_PROMPT_MAX = 100, 300  # charged by Vertex; by any, with room
 
 Row = collections.namedtuple("Row", "number fault expected minutes run")
 Outcome = collections.namedtuple("Outcome", "number seconds lost duplicates resent notes problems")
@@ -68,18 +77,22 @@ class Bench:
         return self.sim
 
     def start(self, pools, **policy):
-        job = {"max_attempts": 50, **policy}
+        self.job = {"max_attempts": 50, "budget_usd": BUDGET_A_PROMPT * self.prompts, **policy}
+        self.residency = {pool["name"]: set(pool.get("residency", [])) for pool in pools}
         config = self.folder / "pools.yaml"
-        config.write_text(json.dumps({"pools": pools, "job": job}, indent=1))
-        source = self.folder / "in.jsonl"
-        self.ids = support.write_prompts(source, self.prompts)
-        self.began = time.monotonic()
+        config.write_text(json.dumps({"pools": pools, "job": self.job}, indent=1))
+        self.ids = support.write_prompts(self.folder / "in.jsonl", self.prompts)
+        self.run("run")
+
+    def run(self, name, *flags):
+        """Starts the job of `start`, or goes on with it."""
+        self.began = time.time()
         self.process = support.Process(
-            ["run", source, "-o", self.output, "-c", config, "--json"],
-            self.folder, "run", ENVIRONMENT,
+            ["run", self.folder / "in.jsonl", "-o", self.output, "-c", self.folder / "pools.yaml",
+             "--json", *flags],
+            self.folder, name, ENVIRONMENT,
         )
         self._cleanups.callback(self.process.kill)
-        return self.process
 
     def wait_answers(self, count):
         def reached():
@@ -111,9 +124,9 @@ class Bench:
     def note(self, text):
         self.notes.append(text)
 
-    def finish(self, resent=0):
+    def finish(self, resent=0, refused_share=REFUSED_SHARE_MAX):
         """The invariants: every prompt answered once by its own answer, no call repeated beyond
-        `resent` (calls whose answer was lost may be), and nothing billed that is not accounted."""
+        `resent` (calls whose answer was lost may be), and the limits kept: see `check_limits`."""
         code = self.process.wait(RUN_SECONDS_MAX)
         self.expect(code == 0, f"exit code {code}; {self.process.err[-1500:]}")
         rows = support.read_rows(self.output)
@@ -129,47 +142,125 @@ class Bench:
         wrong = [r["custom_id"] for r in rows
                  if f"[[re:{r['custom_id']}]]" not in support.answer_text(r)]
         self.expect(not wrong, f"somebody else's answers: {wrong[:3]}")
-        summary = self.process.summary()
-        self.expect(summary["cost_usd"] + 1e-9 >= stats["billed_usd"],
-                    f"billed {stats['billed_usd']}, accounted {summary['cost_usd']}")
-        self.rows, self.stats, self.summary = rows, stats, summary
+        self.rows, self.stats = rows, stats
+        self.check_limits(stats, refused_share)
         return stats
 
-    def by_pool(self):
-        return collections.Counter(r["spillway"]["pool"] for r in self.rows)
+    def check_limits(self, stats, refused_share=REFUSED_SHARE_MAX):
+        """Money: billed <= accounted <= budget. Rates: no minute above a quota, and no more than
+        `refused_share` of the calls refused for one (None: the row refuses some itself). Places:
+        nothing outside of the job's residency is asked, or answers."""
+        self.summary = self.process.summary()
+        cost, billed, budget = self.summary["cost_usd"], stats["billed_usd"], self.job["budget_usd"]
+        self.expect(cost + 1e-9 >= billed, f"billed {billed}, accounted {cost}")
+        self.expect(cost <= budget + 1e-9, f"spent {cost} of {budget}")
+        over = stats["quota_violations"]
+        self.expect(over == 0, f"{over} calls in a minute whose quota was used up")
+        if refused_share is not None:
+            self.expect(stats["refused_429"] <= refused_share * stats["requests"],
+                        f"{stats['refused_429']} of {stats['requests']} calls beyond a limit")
+        if "residency" in self.job:
+            allowed = set(self.job["residency"])
+            outside = [n for n, places in self.residency.items() if not places or places - allowed]
+            self.expect(outside, "there is no cloud to leak to")
+            asked = {name: stats["pools"][name]["requests"] for name in outside}
+            self.expect(not any(asked.values()), f"outside of {sorted(allowed)}: {asked}")
+            leaked = [r["custom_id"] for r in support.read_rows(self.output)
+                      if r["spillway"]["pool"] in outside]
+            self.expect(not leaked, f"answered outside of {sorted(allowed)}: {leaked[:3]}")
 
     def close(self):
         self._cleanups.close()
 
 
-def lane_of(name, **changes):
-    own = {"as": NAMES[name], "quota": {"concurrency": CONCURRENCY}, "timeout": "3s"}
-    return [support.lane(**{**own, **changes})]
+def lane_of(name, concurrency=CONCURRENCY, **quota):
+    own = {"as": NAMES[name], "quota": {"concurrency": concurrency, **quota}, "timeout": "3s"}
+    return [support.lane(**own)]
+
+
+def quota_of(name, rate):
+    """A quota for `rate` prompts a second: Vertex limits tokens, the others requests before that."""
+    rpm = round(60 * rate)
+    if name == "vertex":
+        return {"tpm": rpm * TOKENS_A_PROMPT}
+    return {"rpm": rpm, "tpm": rpm * TOKENS_A_PROMPT_MAX}
+
+
+def quick(quota):
+    """As a provider that looks at each second enforces it, not only at the minute."""
+    return {**quota, "burst": "1s"}
+
+
+def start_slow(bench, names, rate, identity=None, **policy):
+    """A job on clouds whose quotas let `rate` prompts a second through each, beside one that is
+    faster and cheaper, but in a place where the job may not go."""
+    latency = f"{1000 * BUSY * SLOW / rate:.0f}ms"
+    price = {"input": 0.01, "output": 0.02}
+    sim = bench.simulate(
+        *[sim_cloud(n, latency=latency, quota=quick(quota_of(n, rate))) for n in names],
+        sim_cloud(ELSEWHERE, price=price), **(identity or {}),
+    )
+    pools = [cloud(n, sim, lane_of(n, SLOW, **quota_of(n, rate)), residency=[PLACES[n]])
+             for n in names]
+    pools.append(cloud(ELSEWHERE, sim, [support.lane(price=price)], residency=["ap"]))
+    bench.start(pools, residency=["us", "eu"], **policy)
+    return sim
 
 
 THREE = ("bedrock", "vertex", "azure")
+TWO = ("azure", "vertex")  # whose credentials are tokens
+ELSEWHERE = "openai"
+PLACES = {"bedrock": "us", "azure": "us", "vertex": "eu"}
 
 
-def three(bench, latency="60ms", **faulty):
-    """Three clouds that together answer some 400 prompts a second; `faulty`: changes of some."""
-    sim = bench.simulate(*[sim_cloud(n, latency=latency, **faulty.get(n, {})) for n in THREE])
-    slow = {"quota": {"concurrency": SLOW}}
-    return sim, [cloud(n, sim, lane_of(n, **slow)) for n in THREE]
+def rate_for(bench, seconds, clouds):
+    """At it the prompts take so long on all of the clouds."""
+    return bench.prompts / seconds / clouds
 
 
-def latency_for(bench, seconds, clouds):
-    """With it the prompts take so long, in SLOW calls at once on each of the clouds."""
-    return f"{1000 * seconds * SLOW * clouds // bench.prompts}ms"
+def note_finish(bench, rate, name, fault_at, seconds, lost=1):
+    """How long the job took beside the best possible: all quotas used up, but of that of `name`
+    the share that was `lost` for some seconds."""
+    stats = bench.stats["pools"]["vertex"]
+    charged = (stats["input_tokens"] + stats["output_tokens"]) / stats["answered"]
+    rates = {n: quota_of(n, rate).get("rpm", 0) / 60 for n in THREE}
+    rates["vertex"] = quota_of("vertex", rate)["tpm"] / 60 / charged
+    total, before = sum(rates.values()), fault_at - bench.began
+    cut = total - lost * rates[name]
+    best = before + (bench.prompts - total * before) / cut
+    if best > before + seconds:
+        best = (bench.prompts + lost * rates[name] * seconds) / total
+    took = bench.summary["elapsed_s"]
+    bench.note(f"finished in {took:.1f} s; {best:.1f} s is the best possible with what quotas were "
+               f"left: {took / best:.2f} times that")
+    bench.expect(took <= FINISH_MAX * best, "the quotas of the others were not used")
+
+
+def check_shift(bench, name, fault_at):
+    """How soon the others answered after the fault, and those prompts that had met it."""
+    others = [(r["spillway"]["done_at"], r["spillway"]["attempts"]) for r in bench.rows
+              if r["spillway"]["pool"] != name]
+    after = [(moment(done) - fault_at, attempts) for done, attempts in others
+             if moment(done) > fault_at]
+    shifted = min((passed for passed, attempts in after if attempts > 1), default=None)
+    first = min((passed for passed, _ in after), default=float("inf"))
+    bench.note(f"shifted in {first:.2f} s (first answer of the others); first of a prompt that had "
+               "met it: " + ("none" if shifted is None else f"{shifted:.2f} s"))
+    bench.expect(first <= SHIFT_SECONDS_MAX, f"shifted in {first:.1f} s")
+
+
+def moment(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def one_minute(bench, name, counter, fault, resent=0):
     """One of three clouds has `fault` for 60 s in the middle of the job, which `counter` counts.
     The others go on meanwhile, and it comes back."""
-    sim, pools = three(bench, latency=latency_for(bench, 60, len(THREE)))
-    bench.start(pools)
+    rate = rate_for(bench, 60, len(THREE))
+    sim = start_slow(bench, THREE, rate)
     bench.wait_answers(bench.prompts * 0.1)
+    fault_at, began = time.time(), time.monotonic()
     sim.control(pool=name, faults=[{**fault, "to": "60s"}])
-    began = time.monotonic()
     others = lambda s: sum(s["pools"][n]["answered"] for n in THREE if n != name)  # noqa: E731
     passed = lambda seconds: lambda _: time.monotonic() >= began + seconds  # noqa: E731
     early, silence_early = bench.follow(others, passed(45), 60)
@@ -181,6 +272,8 @@ def one_minute(bench, name, counter, fault, resent=0):
     answers, silence = early + late, max(silence_early, silence_late)
     bench.note(f"{met} calls met it; the others gave {answers} answers in that minute, never "
                f"silent for more than {silence:.1f} s; {back} answers afterwards")
+    check_shift(bench, name, fault_at)
+    note_finish(bench, rate, name, fault_at, 60)
     bench.expect(after[counter] > before[counter] > 0, "it was not there all the time")
     bench.expect(after["answered"] == before["answered"], "it answered meanwhile")
     bench.expect(met < 100, f"{met} calls went to a cloud that gave no answer")
@@ -199,14 +292,18 @@ def errors_5xx(bench):
     one_minute(bench, "azure", "failed_5xx", {"kind": "error", "status": 500})
 
 
+STORM_RPM = 30_000
+
+
 def storm(name):
     def run(bench):
         """For three seconds most calls are refused, in the provider's own words."""
         faults = [{"kind": "error", "status": 429, "share": 0.7, "to": "3s"}]
-        changes = {"quota": {"rpm": 60_000, "burst": "1s"}, "faults": faults, "latency": "20ms"}
+        quota = {"rpm": STORM_RPM, "tpm": STORM_RPM * TOKENS_A_PROMPT_MAX}
+        changes = {"quota": quick(quota), "faults": faults, "latency": "20ms"}
         sim = bench.simulate(sim_cloud(name, **changes))
-        bench.start([cloud(name, sim, lane_of(name))], max_attempts=1)
-        stats = bench.finish()
+        bench.start([cloud(name, sim, lane_of(name, **quota))], max_attempts=1)
+        stats = bench.finish(refused_share=None)
         bench.note(f"{stats['refused_429']} refused")
         bench.expect(stats["refused_429"] > 0, "there was no storm")
 
@@ -217,28 +314,36 @@ for offset, provider in enumerate(NAMES):
     row(3 + offset, f"429 storm, {provider}", "attempts unspent")(storm(provider))
 
 
-@row(9, "quota cut to a tenth for a while", "no more than the rest goes there")
+@row(9, "quota cut to a tenth for a while", "asked no faster for it; others full")
 def quota_cut(bench):
-    sim, pools = three(bench, vertex={"quota": {"rpm": 9_000, "burst": "1s"}})
-    bench.start(pools)
+    """Refusals tell the lane when one call may go, not the rate. It is checked that it asks no
+    faster for them than the quota it knows, that what is left is used, and that nobody refuses
+    calls of the others."""
+    sim = start_slow(bench, THREE, RATE)
     bench.wait_answers(bench.prompts * 0.1)
-    sim.control(pool="vertex", faults=[{"kind": "quota", "factor": 0.1, "to": "3s"}])
-    stats = bench.finish()
+    fault_at = time.time()
+    sim.control(pool="vertex", faults=[{"kind": "quota", "factor": 0.1, "to": f"{CUT_SECONDS}s"}])
+    stats = bench.finish(refused_share=None)
     vertex = stats["pools"]["vertex"]
     bench.note(f"{vertex['refused_429']} refused of {vertex['requests']}")
     bench.expect(vertex["refused_429"] > 0, "the cut was not felt")
-    bench.expect(vertex["refused_429"] < bench.prompts / 2, "it was hammered")
+    bench.expect(vertex["refused_429"] < RATE * CUT_SECONDS, "it was asked faster than before")
+    refused = sum(stats["pools"][n]["refused_429"] for n in THREE if n != "vertex")
+    bench.expect(refused <= REFUSED_SHARE_MAX * stats["requests"], f"others refused {refused}")
+    note_finish(bench, RATE, "vertex", fault_at, CUT_SECONDS, lost=0.9)
 
 
 @row(10, "model withdrawn mid-job", "lane down; others finish")
 def withdrawn(bench):
-    sim, pools = three(bench)
-    bench.start(pools)
+    sim = start_slow(bench, THREE, RATE)
     bench.wait_answers(bench.prompts * 0.2)
+    fault_at = time.time()
     sim.control(pool="bedrock", faults=[{"kind": "missing-model"}])
     stats = bench.finish()
     lost = stats["pools"]["bedrock"]["refused_4xx"]
     bench.note(f"{lost} calls met the missing model")
+    check_shift(bench, "bedrock", fault_at)
+    note_finish(bench, RATE, "bedrock", fault_at, RUN_SECONDS_MAX)
     bench.expect(lost <= 4 * SLOW, f"{lost} calls to a model that is gone")
     health = {x["pool"]: x["health"] for x in bench.summary["lanes"]}
     bench.expect(health["bedrock"] == "down-model", f"health: {health}")
@@ -246,21 +351,20 @@ def withdrawn(bench):
 
 @row(11, "residency: the only lane is down", "waits, says so, never leaks")
 def residency(bench):
+    quota = quota_of("vertex", STORM_RPM / 60)
     sim = bench.simulate(
         sim_cloud("vertex", latency="20ms", location="europe-west4",
-                  faults=[{"kind": "down", "from": "1s", "to": "6s"}]),
+                  quota=quick(quota), faults=[{"kind": "down", "from": "1s", "to": "6s"}]),
         sim_cloud("bedrock", latency="20ms"),
         sim_cloud("openai", latency="20ms"),
     )
     pools = [
         cloud("bedrock", sim, lane_of("bedrock")),
         cloud("openai", sim, lane_of("openai")),
-        cloud("vertex", sim, lane_of("vertex"), location="europe-west4", residency=["eu"]),
+        cloud("vertex", sim, lane_of("vertex", **quota), location="europe-west4", residency=["eu"]),
     ]
     bench.start(pools, residency=["eu"])
-    stats = bench.finish()
-    bench.expect(stats["pools"]["bedrock"]["requests"] == 0, "prompts left the EU")
-    bench.expect(stats["pools"]["openai"]["requests"] == 0, "prompts went to no known place")
+    bench.finish()
     bench.expect({r["spillway"]["pool"] for r in bench.rows} == {"vertex"}, "rows of other pools")
     events = bench.process.events()
     seen = {x["health"] for e in events for x in e["lanes"] if x["pool"] == "vertex"}
@@ -268,32 +372,20 @@ def residency(bench):
     bench.expect(len(seen) > 1, "nothing said that the lane was down")
 
 
-def token_clouds(bench, latency, **identity):
-    sim = bench.simulate(*[sim_cloud(n, latency=latency) for n in ("azure", "vertex")], **identity)
-    slow = {"quota": {"concurrency": SLOW}}
-    bench.start([cloud(n, sim, lane_of(n, **slow)) for n in ("azure", "vertex")])
-    return sim
-
-
 @row(12, "token endpoints down for a minute, tokens valid", "nobody notices", minutes=True)
 def token_endpoints(bench):
     """Tokens are due at half of their life. That falls into the fault, which ends before they do:
     the retries 1, 2, 4 and 8 s apart fail, the one after 16 s brings new ones."""
-    sim = token_clouds(bench, latency_for(bench, 80, 2), token_lifetime="90s")
-    sim.wait_for(lambda s: all(p["answered"] for p in s["pools"].values()), "answers of both")
+    sim = start_slow(bench, TWO, rate_for(bench, 80, len(TWO)), {"token_lifetime": "80s"})
+    bench.wait_answers(1)
     for service, fault in (("google", {"kind": "down"}), ("entra", {"kind": "error", "status": 500})):
         sim.control(service=service, faults=[{**fault, "to": "60s"}])
     began = time.monotonic()
     answered = lambda s: s["answered"]  # noqa: E731
     issued = lambda s: [s["identity"][n]["issued"] for n in ("google", "entra")]  # noqa: E731
-    had = issued(sim.stats())
-    _, silence = bench.follow(
-        answered, lambda s: all(now > before for now, before in zip(issued(s), had)), 85
-    )
-    waited = time.monotonic() - began
-    bench.note(f"new tokens {waited:.0f} s after the fault began; never silent for more than "
-               f"{silence:.1f} s")
-    bench.expect(waited >= 60, "new tokens came during the fault")
+    _, silence = bench.follow(answered, lambda s: min(issued(s)) > 1, 85)
+    bench.note(f"new tokens {time.monotonic() - began:.0f} s after the fault began; never silent "
+               f"for more than {silence:.1f} s")
     bench.expect(silence < SILENCE_SECONDS_MAX, f"nobody answered for {silence:.1f} s")
     stats = bench.finish()
     for service in ("google", "entra"):
@@ -304,19 +396,37 @@ def token_endpoints(bench):
 
 @row(13, "tokens expire, their endpoints are down for a while", "waits; nothing fails")
 def credentials(bench):
-    token_clouds(
-        bench,
-        "60ms",
-        token_lifetime="3s",
-        google={"faults": [{"kind": "down", "from": "1s", "to": "4s"}]},
-        entra={"faults": [{"kind": "error", "status": 500, "from": "1s", "to": "4s"}]},
-    )
+    down = {"from": "1s", "to": "4s"}
+    start_slow(bench, TWO, RATE, {
+        "token_lifetime": "3s",
+        "google": {"faults": [{"kind": "down", **down}]},
+        "entra": {"faults": [{"kind": "error", "status": 500, **down}]},
+    })
     stats = bench.finish()
     for service in ("google", "entra"):
         counts = stats["identity"][service]
         bench.note(f"{service}: {counts['issued']} tokens, {counts['failed']} times refused one")
-        bench.expect(counts["issued"] > 2, f"{service}: no token had to be replaced")
+        bench.expect(counts["issued"] > 1, f"{service}: no token had to be replaced")
         bench.expect(counts["failed"] > 0, f"{service}: the fault was not met")
+
+
+@row(14, "budget for a part of the job, then a larger one", "stops within it; goes on")
+def budget(bench):
+    small, enough = (share * BUDGET_A_PROMPT * bench.prompts for share in (0.2, 1))
+    sim = start_slow(bench, THREE, RATE, budget_usd=small)
+    code = bench.process.wait(RUN_SECONDS_MAX)
+    bench.expect(code == support.STOPPED, f"exit code {code} when the budget was spent")
+    stats = sim.stats()
+    bench.check_limits(stats)
+    first = len(support.read_rows(bench.output))
+    spent = bench.summary["cost_usd"]
+    bench.note(f"{first} answers for {spent:.4f} of {small:.4f} USD")
+    bench.expect(0 < first < bench.prompts, "it did not stop in between")
+    bench.expect(first == stats["answered"], f"{stats['answered']} answers, {first} rows")
+    bench.expect(spent >= 0.9 * small, "it stopped long before the budget was spent")
+    bench.job["budget_usd"] = enough
+    bench.run("more", "--budget", enough)
+    bench.finish()
 
 
 def run_row(number, folder, args):

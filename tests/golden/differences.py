@@ -50,7 +50,7 @@ def _limit(case, otherwise):
 
 
 def _tool(case):
-    """The asked tool at this place: the last list of the path but those within its schema."""
+    """The tool as asked for, whose place in the path is the last."""
     return case["body"]["tools"][int(re.findall(r"(?:tools|functionDeclarations)\[(\d+)\]",
                                                 case["path"])[-1])]["function"]
 
@@ -140,10 +140,11 @@ def _thinking_of_claude(ours, _theirs, case):
     return ours == budget >= THINKING_OF_CLAUDE_MIN
 
 
-def _named_choice(ours, theirs, case):
+def _named_choice(case):
     name = {"name": case["body"]["tool_choice"]["function"]["name"]}
-    sides = [_beside(side, case, choice) for side in ("ours", "theirs") for choice in ("tool", "auto")]
-    return sides == [name, ABSENT, ABSENT, {}]
+    sent = [_beside(side, case, choice)
+            for side in ("ours", "theirs") for choice in ("tool", "auto")]
+    return sent == [name, ABSENT, ABSENT, {}]
 
 
 def _filtered(of_answer):
@@ -214,7 +215,7 @@ TABLE = [
     Row("converse", "request", r"\.toolConfig\.toolChoice\.(auto|tool)",
         "it lets a gpt-oss choose where a tool is named; here the provider decides",
         lambda ours, theirs, case: "gpt-oss" in case["model"]
-        and isinstance(case["body"]["tool_choice"], dict) and _named_choice(ours, theirs, case)),
+        and isinstance(case["body"]["tool_choice"], dict) and _named_choice(case)),
     Row("converse", "answer", r"\.choices\[0\]\.finish",
         "a full context window cuts an answer as the token limit does",
         lambda ours, theirs, case: ours == "length" and theirs == "stop"

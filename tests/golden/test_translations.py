@@ -102,7 +102,8 @@ class Translations(unittest.TestCase):
                 continue
             self.assertNotIn("invalid", encoded)
             if encoded["refused"]:  # such prompts go to other lanes
-                self.assertLessEqual(set(encoded["refused"]), differences.REFUSED[name], case["body"])
+                self.assertLessEqual(set(encoded["refused"]), differences.REFUSED[name],
+                                     case["body"])
                 continue
             self.assertIsNotNone(told["sent"], told)
             yield (number, case, normal.request(to, json.loads(encoded["body"])),
