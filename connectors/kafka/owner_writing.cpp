@@ -338,7 +338,10 @@ void owner::index_if_due() {
   if (now_ < due && !closing_) return wake_at(due);
   if (!batches_.empty()) return;
   auto state = take_snapshot();
-  // A successor's hand-over may already be followed by answers that mean nothing to us.
+  // Unlike a snapshot in the journal this is stored even if we were succeeded without noticing.
+  // What a successor left uncommitted we have read past without seeing it: answers paid for. Its
+  // hand-over may already be followed by late ones that mean nothing to us.
+  state.results_offset = std::min(state.results_offset, results_next_);
   state.late_offset = std::min(state.late_offset, late_proven_);
   out_.index = encode(local_index{setup_.fleet, setup_.partition, last_journal_->offset,
                                   last_journal_->crc, std::move(state)});

@@ -138,6 +138,35 @@ TEST_F(fleet_faults, an_answer_stored_behind_the_take_over_is_not_paid_twice) {
   EXPECT_TRUE(is_done(*d.recovered, line(1)));
 }
 
+// A sleeper reads past what its successor stored and did not commit: its index must not say so.
+TEST_F(fleet_faults, an_index_of_a_sleeper_leads_to_the_answers_of_its_successor) {
+  stage.broker.faults.transaction_timeout = 300ms;
+  probe a(stage, "a");
+  ASSERT_TRUE(a.ready());
+  a.intend(line(1));
+  ASSERT_TRUE(a.until([&] { return a->counters().commits == 1; }));
+  {
+    owner_limits slow;
+    slow.commit_after = 1h;
+    probe b(stage, "b", "", slow);
+    ASSERT_TRUE(b.ready());
+    b.intend(line(1), 2, nano_usd(100));
+    ASSERT_TRUE(b.durable());
+    b.answer(line(1), nano_usd(130), "", 2);
+    ASSERT_TRUE(b.durable());
+  }
+  ASSERT_TRUE(a.index.empty());
+  ASSERT_TRUE(a.until([&] { return !a.index.empty(); }));
+  ASSERT_EQ(a.state(), owner_state::active) << "it has not noticed";
+  ASSERT_EQ(rows(stage, false).size(), 1u);
+  ASSERT_GT(decode_index(a.index).value().state.committed_offset, 0) << "it has read past the row";
+  probe c(stage, "c", a.index);
+  ASSERT_TRUE(c.ready());
+  EXPECT_EQ(c->counters().rebuilt, 0u) << "the index counts";
+  EXPECT_EQ(c.recovered->salvaged, 1);
+  EXPECT_TRUE(is_done(*c.recovered, line(1)));
+}
+
 // An end of unknown outcome is never followed by an abort: a new link finds out what became of it.
 TEST_F(fleet_faults, an_ambiguous_commit_duplicates_nothing_and_loses_nothing) {
   for (const bool arrives : {true, false}) {

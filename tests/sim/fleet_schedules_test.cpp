@@ -63,5 +63,11 @@ TEST_P(fleet_schedules, hold_every_invariant) {
 }
 INSTANTIATE_TEST_SUITE_P(seeds, fleet_schedules, testing::Range(0, 8));
 
+/// Outside of the ranges above, and once they found something: 24000 an index of a sleeper that led
+/// past its dead successor's answers.
+TEST(fleet_schedule_seeds, that_found_something_hold) {
+  for (const std::uint64_t seed : {24'000}) run_range(seed, 1);
+}
+
 }  // namespace
 }  // namespace spillway::sim
