@@ -56,7 +56,7 @@ void engine::log_lane_changes(time_point now) {
     if (!scheduler_->configured(lane_id(i))) continue;
     const auto lane = describe(lane_id(i), now);
     // Every start begins so. What goes wrong with it changes the reason.
-    if (lane.health == lane_health::no_credentials && lane.reason == first_fetch) continue;
+    if (lane.health == lane_health::no_credentials && lane.reason.ends_with(first_fetch)) continue;
     audit_lane(lane_id(i), lane, now);
     if (lane.health == logged_health_[i]) continue;
     // Held lanes come and go with every refusal: of interest only to those who look closely.

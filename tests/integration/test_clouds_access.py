@@ -43,6 +43,17 @@ class Refused(Case):
         self.check_down("bedrock", "(?i)expired|clock", ident=identity(clock_ahead="6m"))
 
 
+class Starting(Case):
+    def test_a_first_fetch_is_no_trouble(self):
+        sim = self.simulate(sim_cloud("openai"), sim_cloud("azure"), identity=identity())
+        job = Job(self, [cloud("openai", sim), cloud("azure", sim)])
+        write_prompts(job.input, 20)
+        audit = self.folder / "audit"
+        process = job.run("--pools", "openai", "--audit", audit, env=ENVIRONMENT)
+        self.assertNotIn("no-credentials", process.err)
+        self.assertNotIn("lane_down", audit.read_text())
+
+
 class Changing(Case):
     def start(self, arguments, env=None, preexec=None):
         return super().start(arguments, {**ENVIRONMENT, **(env or {})}, preexec)

@@ -76,12 +76,12 @@ class Clouds(Checks):
         _, pools = self.clouds()
         self.assertTrue(pools["azure"]["endpoint"].endswith("/openai/v1"))
         pools["azure"]["endpoint"] = pools["azure"]["endpoint"].removesuffix("/openai/v1")
-        pools["bedrock"]["endpoint"] += "/v1"
+        pools["bedrock"]["endpoint"] += "/elsewhere"
         for flags in ([], ["--send"]):
             lines = self.check([pools["azure"], pools["bedrock"]], *flags, expect=USAGE,
                                env=ENVIRONMENT)
             self.assertEqual(self.problems(lines),
-                             {("azure", "endpoint"), ("bedrock", "endpoint")})
+                             {("azure", "endpoint"), ("bedrock", "endpoint")}, lines)
             for name in ("azure", "bedrock"):
                 self.assertIn("version prefix", self.found(lines, name, "endpoint")[0]["remedy"])
                 self.assertEqual(self.found(lines, name, "model"), [])
