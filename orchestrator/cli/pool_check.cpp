@@ -3,6 +3,7 @@
 #include "orchestrator/cli/format.hpp"
 #include "orchestrator/runtime/json_string.hpp"
 #include "workers/providers/headers.hpp"
+#include "workers/providers/text.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
@@ -66,8 +67,12 @@ check_finding down(const pool_config& pool, const std::string& lane, const outco
 
 /// A 404 that speaks of no model: nothing is at this path.
 bool is_wrong_path(const outcome& out) {
-  const bool names_model = out.down == down_cause::missing_model && out.error_code != "http_404";
-  return out.status == 404 && !names_model;
+  if (out.status != 404 || out.error_code == "ResourceNotFoundException") return false;
+  const auto speaks_of = [&](std::string_view what) {
+    return find_ignoring_case(out.error_code, what) != std::string_view::npos ||
+           find_ignoring_case(out.error_message, what) != std::string_view::npos;
+  };
+  return !speaks_of("model") && !speaks_of("deployment");
 }
 
 check_finding wrong_path(const std::string& lane, const outcome& out) {

@@ -29,6 +29,12 @@ constexpr double idle_s_max = 5;
 constexpr double ramp_s = 0.5, ramp_from = 10;
 constexpr double pace_least = 0.5, pace_max = 1e6;
 constexpr duration let_go_after = 20s;
+// Refusals that a pace this much lower does not make rarer, of so many calls at each.
+constexpr double pace_band = 0.75, pace_much_lower = 0.6;
+constexpr std::int64_t sample_calls = 30;
+constexpr double noise_share_max = 0.35, noise_share_kept = 0.6, empty_runs_max = 0.4;
+constexpr std::int64_t watch_calls = 20, watch_calls_max = 2'000;
+constexpr int doubts_max = 2;
 
 std::int64_t step_of(time_point t, duration step) { return t.time_since_epoch() / step; }
 
@@ -64,12 +70,15 @@ void adaptive_rate::take(time_point now, tokens size) {
   }
   const auto cost = cost_of(size);
   add(now, cost);
+  if (noise_) return watch_noise(false);
   if (paused_) {
+    end_run();
     paused_ = false;
     run_ = {.resumed = resume_, .began = {}, .age_s = age_s_};
   }
   if (!run_.began) run_.began = now;
   run_.sent += cost;
+  ++run_.calls;
   if (!limiter_) return;
   age_s_ += std::clamp(seconds_of(now - last_), 0.0, idle_s_max);
   last_ = std::max(last_, now);
@@ -85,24 +94,77 @@ void adaptive_rate::take(time_point now, tokens size) {
 void adaptive_rate::give_back(time_point now, tokens size) {
   const auto cost = cost_of(size);
   add(now, -cost);
+  if (noise_) return;
   run_.sent -= cost;
+  --run_.calls;
   if (limiter_) limiter_->give_back(cost);
 }
 
 void adaptive_rate::refused(time_point now, const refusal& r) {
   const auto cost = cost_of(r.size);
   add(r.sent, -cost);
+  if (noise_) return watch_noise(true);
   const bool of_run = r.sent >= run_.resumed;
-  if (of_run) run_.refused += cost;
+  if (of_run) {
+    run_.refused += cost;
+    ++run_.calls_refused;
+    run_.told = run_.told || r.told;
+  }
   if (r.sent >= resume_) {
     before_ = {limiter_.has_value(), ceiling_, good_, pace_};
     cut_at_ = now;
+    run_.pace = pace_;
     paused_ = true;
     slower_ = false;
   }
   slower_ = slower_ || r.slower;
   resume_ = std::max(resume_, r.until);
   if (of_run && paused_) decide(r.paced);
+}
+
+/// A run is over: was as large a share refused as at a much higher pace?
+void adaptive_rate::end_run() {
+  const auto& r = run_;
+  if (r.told || r.pace <= 0 || doubts_ >= doubts_max) return;
+  ++runs_;
+  if (r.calls <= r.calls_refused) {
+    ++empty_runs_;
+    return;
+  }
+  const bool same =
+      slow_.calls > 0 && r.pace >= pace_band * slow_.pace && r.pace <= slow_.pace / pace_band;
+  if (!same) {
+    if (slow_.calls >= sample_calls && slow_.pace > fast_.pace) fast_ = slow_;
+    slow_ = {.pace = r.pace};
+  }
+  slow_.calls += r.calls;
+  slow_.refused += r.calls_refused;
+  if (slow_.calls < sample_calls || fast_.calls == 0) return;
+  if (slow_.pace > pace_much_lower * fast_.pace) return;
+  // Refusals that come together are a window's.
+  if (slow_.share() > noise_share_max || empty_runs_ > empty_runs_max * runs_) return;
+  if (slow_.share() >= noise_share_kept * fast_.share()) {
+    noise_ = slow_.share();
+    watched_ = {};
+    limiter_.reset();
+  }
+  runs_ = empty_runs_ = 0;
+  fast_ = slow_ = {};  // the rate does matter: what was seen at a higher one is of no use
+}
+
+/// Calls count as they go out, refusals as they come: of a burst neither alone tells anything.
+void adaptive_rate::watch_noise(bool refused) {
+  ++(refused ? watched_.refused : watched_.calls);
+  if (watched_.calls < watch_calls) return;
+  if (refused && watched_.share() > std::min(2 * *noise_ + 0.15, 0.6)) {  // the rate matters after all
+    ++doubts_;
+    noise_.reset();
+    run_ = {};
+  } else if (watched_.calls >= watch_calls_max) {
+    if (watched_.refused == 0) noise_.reset();
+    watched_.calls /= 2;
+    watched_.refused /= 2;
+  }
 }
 
 /// What the burst of refusals, as far as it is known, says about the rate.

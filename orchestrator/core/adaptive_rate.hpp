@@ -13,6 +13,9 @@ namespace spillway {
 /// and after a while upwards from there, ever faster; once sends stay below the pace it lets go.
 /// Each burst of refusals is one signal, and each pause is followed by a gentle start.
 ///
+/// Where as large a share is refused at a much lower pace, the rate is not what it is refused for
+/// (a provider short of capacity): then nothing is paced or paused, until more are refused.
+///
 /// A call counts as one, or as its tokens over those of the typical call, whichever is more: a
 /// limit of tokens is met at no more than its rate whatever the sizes to come. Not thread-safe.
 class adaptive_rate {
@@ -31,6 +34,8 @@ class adaptive_rate {
   [[nodiscard]] bool flowing() const { return run_.sent - run_.refused >= 3 * call; }
 
   void take(time_point now, tokens size);
+  /// Refusals come whatever the rate: no reason for a pause.
+  [[nodiscard]] bool indifferent() const { return noise_.has_value(); }
   /// A taken call was never sent.
   void give_back(time_point now, tokens size);
 
@@ -40,6 +45,7 @@ class adaptive_rate {
     tokens size;
     bool slower = false;  ///< the provider asks for a slower ramp
     bool paced = false;   ///< another limiter knows a rate
+    bool told = false;    ///< the provider says when: it counts
   };
   void refused(time_point now, const refusal&);
 
@@ -52,8 +58,10 @@ class adaptive_rate {
   struct run {
     time_point resumed{};  ///< calls that went out earlier are an earlier burst's
     std::optional<time_point> began;
-    std::int64_t sent = 0, refused = 0;
-    double age_s = 0;  ///< at its beginning
+    std::int64_t sent = 0, refused = 0, calls = 0, calls_refused = 0;
+    double pace = 0;    ///< at its end; 0: unlimited
+    bool told = false;  ///< by some refusal, how long to wait
+    double age_s = 0;   ///< at its beginning
   };
   struct level {
     bool engaged = false;
@@ -62,6 +70,17 @@ class adaptive_rate {
     double pace = 0;     ///< of the moment
   };
 
+  /// What became of calls at about one pace.
+  struct sample {
+    double pace = 0;
+    std::int64_t calls = 0, refused = 0;
+    [[nodiscard]] double share() const {
+      return static_cast<double>(refused) / static_cast<double>(calls);
+    }
+  };
+
+  void end_run();
+  void watch_noise(bool refused);
   [[nodiscard]] std::int64_t cost_of(tokens size) const;
   [[nodiscard]] double pace_at(double age_s) const;
   [[nodiscard]] double lately() const;
@@ -81,6 +100,11 @@ class adaptive_rate {
   level before_;
   time_point cut_at_{}, resume_{};
   bool paused_ = false, slower_ = false;
+  sample fast_, slow_;             ///< of runs in which something got through
+  int runs_ = 0, empty_runs_ = 0;  ///< that the samples are of, and in which nothing got through
+  std::optional<double> noise_;    ///< the share refused whatever the rate
+  sample watched_;
+  int doubts_ = 0;  ///< times that `noise_` was wrong
   struct bucket {
     std::int64_t at = -1, units = 0;
   };

@@ -253,13 +253,14 @@ void lane::hold_after_refusal(time_point now, const call_cost& cost, const outco
   const auto pause = told ? *out.retry_after : refusal_pause();
   // Calls of one burst are refused together: they are one signal.
   const bool first = now - latency >= held_until_;
-  if (first) ++refusals_in_a_row_;
-  if (first || told) held_until_ = std::max(held_until_, now + pause);
+  if (first && !seen_.indifferent()) ++refusals_in_a_row_;
+  if (told || (first && !seen_.indifferent())) held_until_ = std::max(held_until_, now + pause);
   seen_.refused(now, {.sent = now - latency,
                       .until = held_until_,
                       .size = cost.rate,
                       .slower = out.halve_rate,
-                      .paced = requests_ || tokens_});
+                      .paced = requests_ || tokens_,
+                      .told = told});
   reason_ = out.error_code;
 }
 

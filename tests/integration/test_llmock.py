@@ -47,9 +47,9 @@ class JudgingProvider(Case):
             self.assertEqual(usage["completion_tokens"], row["spillway"]["output_tokens"])
 
     def test_errors_that_pass_are_tried_again_and_waited_for(self):
-        self.serve("--error-rate", "503=0.1", "--error-rate", "429=0.1", "--error-rate", "500=0.05")
+        self.serve("--error-rate", "503=0.1", "--error-rate", "429=0.05", "--error-rate", "500=0.05")
         job = self.job(max_attempts=9)
-        ids = write_prompts(job.input, 150)
+        ids = write_prompts(job.input, 50)
         job.run()
         self.check_answered(job, ids)
         said = self.verdict()

@@ -323,6 +323,22 @@ TEST(adaptive_rate, refusals_that_never_end_do_not_stop_it) {
   }
 }
 
+/// A provider short of capacity refuses some calls whatever the rate: slower is no better.
+TEST(adaptive_rate, refusals_whatever_the_rate_cost_no_more_than_themselves) {
+  for (const double share : {0.05, 0.1, 0.25})
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+      SCOPED_TRACE(testing::Message() << share << " refused, seed " << seed);
+      stage s(setup_of(), {window::none, 0, false, share, false}, seed);
+      s.run(15min);
+      const auto c = s.between(10min, 15min);
+      EXPECT_GE(used(static_cast<double>(c.accepted), 30'000, 300s), 0.5);
+      s.change({window::bucket, 600, false, 0, false});
+      s.run(3min);
+      const auto cut = s.between(17min, 18min);
+      EXPECT_LE(cut.refused, 60) << "a real limit is found again";
+    }
+}
+
 /// The quota is known and kept; now and then a call is refused all the same.
 TEST(adaptive_rate, stray_refusals_cost_a_known_quota_little) {
   for (const bool sliced : {false, true}) {

@@ -118,7 +118,8 @@ TEST(pool_check, a_call_without_content_gets_past_credentials_and_model_or_not) 
   EXPECT_THAT(good[1].text, HasSubstr("not proved"));
   EXPECT_THAT(good[1].remedy, HasSubstr("--send"));
   EXPECT_EQ(judged(outcome_kind::answered, down_cause::none, 200)[1].level, check_level::ok);
-  const auto no_model = judged(outcome_kind::lane_down, down_cause::missing_model, 404);
+  const auto no_model = judge_refusal(
+      p, lane, refused(outcome_kind::lane_down, down_cause::missing_model, 404, "model_not_found"));
   EXPECT_EQ(no_model[0].what, "model");
   EXPECT_EQ(no_model[0].level, check_level::problem);
   auto stale = refused(outcome_kind::retry, down_cause::none, 403, "InvalidSignatureException");
@@ -150,7 +151,8 @@ TEST(pool_check, a_404_that_names_no_model_is_a_wrong_path) {
     EXPECT_EQ(found[0].level, check_level::problem);
     EXPECT_THAT(found[0].remedy, HasSubstr("check the endpoint's version prefix"));
   }
-  const auto gone = not_found("NOT_FOUND", down_cause::missing_model);
+  auto gone = not_found("NOT_FOUND", down_cause::missing_model);
+  gone.error_message = "Publisher Model `x` was not found";
   EXPECT_EQ(judge_refusal(google, google.lanes[0], gone)[0].what, "model");
 }
 
