@@ -149,14 +149,15 @@ void adaptive_rate::end_run() {
     limiter_.reset();
   }
   runs_ = empty_runs_ = 0;
-  fast_ = slow_ = {};  // the rate does matter: what was seen at a higher one is of no use
+  fast_ = slow_ = {};
 }
 
 /// Calls count as they go out, refusals as they come: of a burst neither alone tells anything.
 void adaptive_rate::watch_noise(bool refused) {
   ++(refused ? watched_.refused : watched_.calls);
   if (watched_.calls < watch_calls) return;
-  if (refused && watched_.share() > std::min(2 * *noise_ + 0.15, 0.6)) {  // the rate matters after all
+  const double more = std::min(2 * *noise_ + 0.15, 0.6);
+  if (refused && watched_.share() > more) {  // the rate matters after all
     ++doubts_;
     noise_.reset();
     run_ = {};
