@@ -180,8 +180,7 @@ TEST(chat_features, of_messages) {
       {R"({"role":"tool","tool_call_id":"c","content":"x"})", "tools"},
       {R"({"role":"assistant","content":"x","reasoning_content":"y"})",
        "assistant_first unknown_parameter"},
-      {R"({"role":"assistant","function_call":{"name":"f"}})",
-       "assistant_first unknown_content"},
+      {R"({"role":"assistant","function_call":{"name":"f"}})", "assistant_first unknown_content"},
   };
   for (const auto& c : cases)
     EXPECT_EQ(features(chat_url, talk(c.members)), c.features) << c.members;
