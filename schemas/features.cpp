@@ -35,6 +35,7 @@ std::string_view name_of(prompt_feature feature) {
     case prompt_feature::temperature_with_top_p: return "temperature_with_top_p";
     case prompt_feature::tools_with_reasoning: return "tools_with_reasoning";
     case prompt_feature::forced_with_effort: return "forced_with_effort";
+    case prompt_feature::effort_without_room: return "effort_without_room";
     case prompt_feature::tools_with_json_object: return "tools_with_json_object";
     case prompt_feature::tools_with_json_schema: return "tools_with_json_schema";
     case prompt_feature::assistant_first: return "assistant_first";

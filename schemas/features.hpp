@@ -43,6 +43,7 @@ enum class prompt_feature : std::uint8_t {
   temperature_with_top_p,
   tools_with_reasoning,  ///< tools, and thinking not off
   forced_with_effort,    ///< a tool has to be called after thinking as hard as said
+  effort_without_room,   ///< thinking is asked for in an answer too short for any
   tools_with_json_object,
   tools_with_json_schema,
   assistant_first,    ///< the conversation does not begin with the user
@@ -97,7 +98,8 @@ inline constexpr prompt_features droppable_features =
     prompt_feature::top_p | prompt_feature::penalties | prompt_feature::logprobs |
     prompt_feature::logit_bias | prompt_feature::reasoning_effort | prompt_feature::service_tier |
     prompt_feature::sampling_with_reasoning | prompt_feature::sampling_with_effort |
-    prompt_feature::temperature_with_top_p | prompt_feature::unknown_parameter;
+    prompt_feature::temperature_with_top_p | prompt_feature::effort_without_room |
+    prompt_feature::unknown_parameter;
 
 /// What `sampling_with_reasoning` is about.
 inline constexpr prompt_features sampling_features =

@@ -104,7 +104,8 @@ TEST(anthropic_request, tool_choices) {
     "function":{"name":"look"}})"),
             json(R"({"type":"tool","name":"look","disable_parallel_tool_use":true})"));
   const auto lacks = [](std::string_view model) {
-    return messages_unmappable(model).has(prompt_feature::tool_choice);
+    return messages_unmappable(cloud_lane(std::string(model), lane_surface::messages))
+        .has(prompt_feature::tool_choice);
   };
   EXPECT_TRUE(lacks("claude-opus-5-5"));
   EXPECT_FALSE(lacks("claude-haiku-5-5"));
@@ -156,7 +157,7 @@ TEST(anthropic_request, effort_by_family) {
 
 TEST(anthropic_request, what_models_lack) {
   const auto lacks = [](std::string_view model, prompt_feature f) {
-    return messages_unmappable(model).has(f);
+    return messages_unmappable(cloud_lane(std::string(model), lane_surface::messages)).has(f);
   };
   EXPECT_TRUE(lacks("claude-opus-4-7-20260416", prompt_feature::temperature));
   EXPECT_TRUE(lacks("claude-mythos-preview", prompt_feature::top_p));
@@ -164,6 +165,8 @@ TEST(anthropic_request, what_models_lack) {
   EXPECT_TRUE(lacks("claude-opus-4-6", prompt_feature::temperature_with_top_p));
   EXPECT_FALSE(lacks("claude-sonnet-4-20250514", prompt_feature::temperature_with_top_p));
   EXPECT_TRUE(lacks("claude-opus-4-6", prompt_feature::forced_with_effort));
+  EXPECT_TRUE(lacks("claude-sonnet-4-5", prompt_feature::effort_without_room));
+  EXPECT_FALSE(lacks("claude-opus-4-6", prompt_feature::effort_without_room));
   EXPECT_FALSE(lacks("claude-sonnet-4-5-20250929", prompt_feature::json_schema));
   EXPECT_TRUE(lacks("claude-sonnet-4-20250514", prompt_feature::json_schema));
   EXPECT_TRUE(lacks("claude-3-5-haiku-latest", prompt_feature::reasoning_effort));

@@ -27,8 +27,8 @@ std::string features(std::string_view url, const std::string& body) {
   using enum prompt_feature;
   return names(features_of({url, body})
                    .without(sampling_with_reasoning | sampling_with_effort |
-                            temperature_with_top_p | tools_with_reasoning | forced_with_effort |
-                            tools_with_json_object | tools_with_json_schema));
+                            temperature_with_top_p | effort_without_room | tools_with_reasoning |
+                            forced_with_effort | tools_with_json_object | tools_with_json_schema));
 }
 
 std::string parameters(std::string_view url, const std::string& body, prompt_features wanted) {
@@ -334,6 +334,7 @@ prompt_features pairs_in(prompt_features alone, const std::string& members) {
   if (alone.has(temperature) && alone.has(top_p)) out |= temperature_with_top_p;
   if (!off && alone.has(tools)) out |= tools_with_reasoning;
   if (hard && alone.has(tool_choice)) out |= forced_with_effort;
+  if (hard && members.find(R"("max_tokens":9)") != std::string::npos) out |= effort_without_room;
   if (alone.has(tools) && alone.has(json_object)) out |= tools_with_json_object;
   if (alone.has(tools) && alone.has(json_schema)) out |= tools_with_json_schema;
   return out;

@@ -31,7 +31,7 @@ class anthropic_provider final : public translating_adapter {
     return endpoint == endpoint_kind::chat_completions;
   }
   [[nodiscard]] prompt_features unmappable(endpoint_kind, const lane_config& lane) const override {
-    return messages_unmappable(lane.as);
+    return messages_unmappable(lane);
   }
   /// Input and output have limits of their own; output counts as it is made, not as it is allowed.
   [[nodiscard]] tokens rate_charge(const token_charge_input& in) const override {

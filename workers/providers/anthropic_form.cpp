@@ -12,7 +12,6 @@ namespace spillway {
 namespace {
 
 constexpr std::int64_t output_tokens_default = 4096;  // the form wants a limit
-constexpr std::int64_t thinking_tokens_min = 1024;
 
 /// 4.7 of "claude-opus-4-7-20260416", 3.5 of "claude-3-5-haiku-latest", 0 where none is said.
 double claude_version(std::string_view model) {
@@ -284,8 +283,8 @@ claude_traits claude_traits_of(std::string_view model) {
   return out;
 }
 
-prompt_features messages_unmappable(std::string_view model) {
-  const claude_traits traits = claude_traits_of(model);
+prompt_features messages_unmappable(const lane_config& lane) {
+  const claude_traits traits = claude_traits_of(lane.as);
   // A schema that is enforced has to name all properties; a conversation begins with the user.
   prompt_features out =
       prompt_feature::open_schema | prompt_feature::assistant_first | prompt_feature::audio |
@@ -300,6 +299,11 @@ prompt_features messages_unmappable(std::string_view model) {
   if (!traits.forced_tools) out |= prompt_feature::tool_choice;
   if (!traits.formats) out |= prompt_feature::json_schema | prompt_feature::strict_tools;
   if (!traits.adaptive && !traits.budgets) out |= prompt_feature::reasoning_effort;
+  if (traits.budgets) {
+    out |= prompt_feature::effort_without_room;
+    if (lane.max_output_tokens && lane.max_output_tokens->count() <= thinking_tokens_min)
+      out |= prompt_feature::reasoning_effort;
+  }
   return out;
 }
 
@@ -316,7 +320,7 @@ std::string write_messages(const chat_request& chat, const lane_config& lane) {
     for (const std::string& stop : chat.stop) out.text(stop);
     out.close(']');
   }
-  const auto without = withheld(chat, messages_unmappable(lane.as));
+  const auto without = withheld(chat, messages_unmappable(lane));
   if (chat.temperature && *chat.temperature <= 1 && !without.has(prompt_feature::temperature))
     out.value("temperature", *chat.temperature);
   if (chat.top_p && !without.has(prompt_feature::top_p)) out.value("top_p", *chat.top_p);

@@ -25,7 +25,7 @@ struct claude_traits {
 [[nodiscard]] claude_traits claude_traits_of(std::string_view model);
 
 /// What the form, or the model, has no place for.
-[[nodiscard]] prompt_features messages_unmappable(std::string_view model);
+[[nodiscard]] prompt_features messages_unmappable(const lane_config&);
 
 /// The request body. What is unmappable is left out.
 [[nodiscard]] std::string write_messages(const chat_request&, const lane_config&);

@@ -14,8 +14,9 @@ struct chat_request;
 
 struct body_notes {
   prompt_features features;
-  std::string problem;  ///< the first shape that no lane could make sense of; empty when none
-  std::string effort;   ///< how hard the prompt says to think; empty when it does not
+  std::string problem;        ///< the first shape that no lane could make sense of; empty when none
+  std::string effort;         ///< how hard the prompt says to think; empty when it does not
+  bool short_answer = false;  ///< limited to `thinking_tokens_min` or less
   /// When set, receives the key behind each feature.
   std::vector<std::pair<prompt_feature, std::string>>* names = nullptr;
 

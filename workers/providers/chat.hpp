@@ -45,6 +45,9 @@ struct chat_tool {
 enum class chat_tool_choice { unset, none, automatic, required, named };
 enum class chat_format { text, json_object, json_schema };
 
+/// Models that think up to a number of tokens take none below, and an answer has to be longer.
+inline constexpr std::int64_t thinking_tokens_min = 1024;
+
 struct chat_request {
   std::vector<chat_message> messages;
   std::vector<chat_tool> tools;

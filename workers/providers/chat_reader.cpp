@@ -83,6 +83,7 @@ void chat_walk::read(const object& body) {
     seen |= bit;
     if (!value.is_null()) (this->*found->read)(name, value);
   }
+  notes_.short_answer = out_.max_tokens && *out_.max_tokens <= thinking_tokens_min;
   if ((seen & 1) == 0) notes_.wrong("messages", "a list of messages");
 }
 
@@ -362,6 +363,8 @@ void walk_chat(std::string_view body, body_notes& notes, chat_request* into) {
 prompt_features withheld(const chat_request& chat, prompt_features unmappable) {
   auto out = unmappable;
   const bool thinks = chat.reasoning_effort != "none";
+  if (out.has(effort_without_room) && chat.max_tokens && *chat.max_tokens <= thinking_tokens_min)
+    out |= reasoning_effort;
   if (out.has(sampling_with_reasoning) && thinks) out |= sampling_features;
   if (out.has(sampling_with_effort) && thinks && !chat.reasoning_effort.empty())
     out |= temperature | top_p;

@@ -286,6 +286,7 @@ void body_notes::note_pairs() {
   if (thinks && !effort.empty()) {
     pair(feature::sampling_with_effort, feature::temperature | feature::top_p);
     pair(feature::forced_with_effort, feature::tool_choice);
+    if (short_answer) pair(feature::effort_without_room, feature::reasoning_effort);
   }
   if (features.has(feature::temperature) && features.has(feature::top_p))
     pair(feature::temperature_with_top_p, feature::top_p);
