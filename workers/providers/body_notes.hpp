@@ -20,13 +20,11 @@ struct body_notes {
   /// When set, receives the key behind each feature.
   std::vector<std::pair<prompt_feature, std::string>>* names = nullptr;
 
-  void note(prompt_feature feature, std::string_view key) {
-    features |= feature;
-    if (names) names->emplace_back(feature, key);
-  }
-  /// A key that says what goes without saying: nobody has to pass it on, but whoever refuses the
-  /// key must not see it.
-  void note_usual(prompt_feature feature, std::string_view key) {
+  void note(prompt_feature feature, std::string_view key) { note_unless(false, feature, key); }
+  /// A key with a `usual` value says what goes without saying: nobody has to pass it on, but
+  /// whoever refuses the key must not see it.
+  void note_unless(bool usual, prompt_feature feature, std::string_view key) {
+    if (!usual) features |= feature;
     if (names) names->emplace_back(feature, key);
   }
   /// Adds the features that are pairs, once everything is noted.

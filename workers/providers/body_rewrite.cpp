@@ -42,6 +42,18 @@ void append_member(std::string_view key, std::string_view value, std::string& ou
   out += value;
 }
 
+/// Puts a member in front; the object has none of that name.
+void add_member(std::string& body, std::string_view key, std::string_view json) {
+  const auto open = body.find('{');
+  if (open == std::string::npos) return;
+  const auto next = body.find_first_not_of(" \t\r\n", open + 1);
+  std::string text;
+  append_json_string(key, text);
+  text.append(":").append(json);
+  if (next != std::string::npos && body[next] != '}') text += ',';
+  body.insert(open + 1, text);
+}
+
 }  // namespace
 
 std::string rewrite_body(std::string_view body, std::span<const member_change> changes) {
@@ -66,17 +78,6 @@ std::string rewrite_body(std::string_view body, std::span<const member_change> c
   for (const auto& change : changes)
     if (change.what == kind::set) append_member(change.key, change.text, out);
   return out += '}';
-}
-
-void add_member(std::string& body, std::string_view key, std::string_view json) {
-  const auto open = body.find('{');
-  if (open == std::string::npos) return;
-  const auto next = body.find_first_not_of(" \t\r\n", open + 1);
-  std::string text;
-  append_json_string(key, text);
-  text.append(":").append(json);
-  if (next != std::string::npos && body[next] != '}') text += ',';
-  body.insert(open + 1, text);
 }
 
 void limit_answer(std::string& body, const prompt_view& prompt, const lane_config& lane,

@@ -25,9 +25,6 @@ struct member_change {
 /// object comes back as it is: prompts were validated when they were read.
 [[nodiscard]] std::string rewrite_body(std::string_view body, std::span<const member_change>);
 
-/// Puts a member in front; the object has none of that name.
-void add_member(std::string& body, std::string_view key, std::string_view json);
-
 /// Limits the answer of a prompt of `url` that does not say how long it may be to what the lane
 /// says, under the first key that OpenAI's form of it has (chat: `chat_key`).
 void limit_answer(std::string& body, const prompt_view&, const lane_config&,

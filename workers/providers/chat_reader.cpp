@@ -157,19 +157,13 @@ void chat_walk::max_completion_tokens(std::string_view key, element value) {
 
 void chat_walk::heat(std::string_view key, element value) {
   read_number(key, value, out_.temperature);
-  if (out_.temperature == 1)
-    notes_.note_usual(temperature, key);
-  else
-    notes_.note(temperature, key);
+  notes_.note_unless(out_.temperature == 1, temperature, key);
   if (out_.temperature && *out_.temperature > 1) notes_.note(temperature_above_1, key);
 }
 
 void chat_walk::nucleus(std::string_view key, element value) {
   read_number(key, value, out_.top_p);
-  if (out_.top_p == 1)
-    notes_.note_usual(top_p, key);
-  else
-    notes_.note(top_p, key);
+  notes_.note_unless(out_.top_p == 1, top_p, key);
 }
 
 void chat_walk::penalty(std::string_view key, element value) {

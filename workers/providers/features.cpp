@@ -48,15 +48,11 @@ bool note_sampling(std::string_view key, element value, body_notes& notes) {
   double number = 0;
   const bool is_number = !value.get_double().get(number);
   std::string_view text;
-  if (key == "temperature" && is_number && number == 1) {
-    notes.note_usual(feature::temperature, key);
-  } else if (key == "temperature") {
-    notes.note(feature::temperature, key);
+  if (key == "temperature") {
+    notes.note_unless(is_number && number == 1, feature::temperature, key);
     if (is_number && number > 1) notes.note(feature::temperature_above_1, key);
-  } else if (key == "top_p" && is_number && number == 1) {
-    notes.note_usual(feature::top_p, key);
   } else if (key == "top_p") {
-    notes.note(feature::top_p, key);
+    notes.note_unless(is_number && number == 1, feature::top_p, key);
   } else if (key == "presence_penalty" || key == "frequency_penalty") {
     if (!is_number || number != 0) notes.note(feature::penalties, key);
   } else if (key == "seed") {
