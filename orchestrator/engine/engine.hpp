@@ -37,7 +37,6 @@ struct engine_setup {
   /// jobs that can't go on are reported and tried for ever.
   bool endless = false;
   authenticator_factory authenticators{};  ///< empty: `make_authenticator`
-  std::shared_ptr<audit_log> audit{};      ///< null: none is kept
 };
 
 /// A prompt as adapters see it; valid as long as the prompt.
@@ -59,6 +58,9 @@ class engine {
 
   /// The parts it acts through; before the first step.
   void connect(transport&, shard_reader&, parallel_runner&);
+
+  /// Writes to it from now on; the jobs there are come first. Without one no audit is kept.
+  void keep_audit(std::shared_ptr<audit_log>, time_point now);
 
   /// Adds a job or changes its policy. Before shards of it are read.
   void put_job(job_number, job_setup, time_point now);
@@ -230,6 +232,7 @@ class engine {
   std::optional<failure> broken_;
 
   time_point started_at_{};
+  std::shared_ptr<audit_log> audit_;           ///< null: none is kept
   std::map<job_number, std::string> audited_;  ///< what was written of jobs last
   std::map<std::pair<job_number, std::string>, std::int64_t> refused_prompts_;  ///< by code
   std::vector<lane_health> logged_health_, audited_health_;

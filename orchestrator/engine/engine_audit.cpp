@@ -115,9 +115,14 @@ bool is_down(lane_health health) {
 
 }  // namespace
 
+void engine::keep_audit(std::shared_ptr<audit_log> audit, time_point now) {
+  audit_ = std::move(audit);
+  for (const auto id : scheduler_->jobs()) audit_job(id, now);
+}
+
 /// What the job may use, when it begins and whenever that changes.
 void engine::audit_job(job_number id, time_point now) {
-  if (!setup_.audit) return;
+  if (!audit_) return;
   const auto& job = *scheduler_->job(id);
   json::object models;
   for (const auto& model : scheduler_->models()) {
@@ -139,12 +144,12 @@ void engine::audit_job(job_number id, time_point now) {
   if (!job.tenant.empty()) event["tenant"] = job.tenant;
   for (auto& field : what) event.insert(std::move(field));
   known = std::move(text);
-  setup_.audit->write(event);
+  audit_->write(event);
 }
 
 void engine::audit_lane(lane_id id, const lane_progress& lane, time_point now) {
   // Tried again is not yet up.
-  if (!setup_.audit || lane.health == lane_health::probing) return;
+  if (!audit_ || lane.health == lane_health::probing) return;
   if (id.value() >= audited_health_.size()) audited_health_.resize(id.value() + 1, lane_health::up);
   const auto before = std::exchange(audited_health_[id.value()], lane.health);
   const bool down = is_down(lane.health);
@@ -156,12 +161,12 @@ void engine::audit_lane(lane_id id, const lane_progress& lane, time_point now) {
     event["health"] = name_of(lane.health);
     event["reason"] = lane.reason;
   }
-  setup_.audit->write(event);
+  audit_->write(event);
 }
 
 void engine::audit_end(job_number id, std::string_view how, time_point now) {
   const auto* job = scheduler_->job(id);
-  if (!setup_.audit || job == nullptr) return;
+  if (!audit_ || job == nullptr) return;
   std::vector<named_totals> lanes;
   std::int64_t prompts = 0, answered = 0, errors = 0, invalid = 0;
   for (const auto& part : jobs(now)) {
@@ -196,8 +201,8 @@ void engine::audit_end(job_number id, std::string_view how, time_point now) {
   for (const auto& [key, count] : refused_prompts_)
     if (key.first == id) refused_prompts[key.second] = count;
   event["refused_prompts"] = std::move(refused_prompts);
-  setup_.audit->write(event);
-  setup_.audit->sync();
+  audit_->write(event);
+  audit_->sync();
 }
 
 }  // namespace spillway

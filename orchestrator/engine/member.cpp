@@ -91,14 +91,14 @@ result<void> fleet_member::prepare() {
   setup.file_name = [this](file_id id) { return files_.name(id); };
   setup.seed = request_.seed;
   setup.endless = true;
-  if (const auto& path = request_.config.member.audit; !path.empty()) {
-    auto audit = audit_log::open(path);
-    if (!audit) return audit.error();
-    setup.audit = *std::move(audit);
-  }
   auto made = engine::make(std::move(setup), net->slots, time_.now());
   if (!made) return made.error();
   engine_ = *std::move(made);
+  if (const auto& path = request_.config.member.audit; !path.empty()) {
+    auto audit = audit_log::open(path);
+    if (!audit) return audit.error();
+    engine_->keep_audit(*std::move(audit), time_.now());
+  }
   networks_.push_back(*std::move(net));
   reader_ = std::make_unique<reader_thread>(inbox_);
   engine_->connect(*networks_.back().net, *reader_, runner_);

@@ -146,11 +146,12 @@ result<void> job_run::check_before_state(const stop_flag& stop) {
     audit_ = *std::move(audit);
   }
   // Credentials and, with --strict, every line, before a state is created.
-  auto trial = engine::make(setup_of(request_), slots_, time_.now());
-  if (!trial) return trial.error();
-  (*trial)->put_job(only_job, job_of(request_), time_.now());
+  auto made = engine::make(setup_of(request_), slots_, time_.now());
+  if (!made) return made.error();
+  engine_ = *std::move(made);
+  engine_->put_job(only_job, job_of(request_), time_.now());
   if (request_.strict)
-    return check_all_lines(request_.inputs, (*trial)->lookup()(only_job), runner_,
+    return check_all_lines(request_.inputs, engine_->lookup()(only_job), runner_,
                            request_.line_bytes_max, stop);
   return {};
 }
@@ -178,12 +179,7 @@ result<void> job_run::prepare(const stop_flag& stop) {
                        });
   auto recovered = log_->take_over();
   if (!recovered) return recovered.error();
-  auto setup = setup_of(request_);
-  setup.audit = audit_;
-  auto made = engine::make(std::move(setup), slots_, time_.now());
-  if (!made) return made.error();
-  engine_ = *std::move(made);
-  engine_->put_job(only_job, job_of(request_), time_.now());
+  if (audit_) engine_->keep_audit(audit_, time_.now());
   reader_ = std::make_unique<reader_thread>(inbox_);
   reader_->add(only_partition,
                std::make_unique<intake>(*log_, engine_->lookup(), runner_, request_.line_bytes_max,
