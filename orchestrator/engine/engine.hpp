@@ -127,6 +127,7 @@ class engine {
     std::int64_t open = 0;               ///< calls
     bool former = false;                 ///< not configured any more: kept for its open calls
     std::uint64_t generation = 0;        ///< the newest credential seen
+    bool starting = false;               ///< its first credential is under way
     std::optional<std::string> missing;  ///< what its lanes were told
     std::string unusable;                ///< why nothing is sent before `unusable_until`
     time_point unusable_until{};

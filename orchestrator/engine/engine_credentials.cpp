@@ -25,6 +25,7 @@ time_point engine::look_at_credentials(time_point now) {
       pool->auth_down = false;
       scheduler_->retry_auth(pool->id, now);
     }
+    pool->starting = pool->credentials->starting();  // first: what is missing may fail meanwhile
     auto why = pool->credentials->missing();
     if (!why && now < pool->unusable_until) why = pool->unusable;
     if (why)

@@ -54,9 +54,8 @@ void engine::log_lane_changes(time_point now) {
   logged_health_.resize(scheduler_->lane_count(), lane_health::up);
   for (std::uint32_t i = 0; i < logged_health_.size(); ++i) {
     if (!scheduler_->configured(lane_id(i))) continue;
+    if (routes_[i].pool->starting) continue;  // every start begins without a credential
     const auto lane = describe(lane_id(i), now);
-    // Every start begins so. What goes wrong with it changes the reason.
-    if (lane.health == lane_health::no_credentials && lane.reason.ends_with(first_fetch)) continue;
     audit_lane(lane_id(i), lane, now);
     if (lane.health == logged_health_[i]) continue;
     // Held lanes come and go with every refusal: of interest only to those who look closely.

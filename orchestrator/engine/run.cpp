@@ -1,8 +1,10 @@
 #include "orchestrator/engine/run.hpp"
 
 #include "connectors/files/file_log.hpp"
+#include "orchestrator/core/routes.hpp"
 #include "orchestrator/engine/engine.hpp"
 #include "orchestrator/engine/inbox.hpp"
+#include "orchestrator/engine/lane_setups.hpp"
 #include "orchestrator/engine/progress_json.hpp"
 #include "orchestrator/engine/reader_thread.hpp"
 #include "orchestrator/engine/strict.hpp"
@@ -12,6 +14,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <random>
 #include <thread>
@@ -104,10 +107,23 @@ class job_run {
   progress_box box_;
 };
 
+/// Whether the job may use a lane of the pool.
+bool may_use(const job_config& job, const pool_config& pool) {
+  const std::shared_ptr<const provider> adapter = make_provider(pool);
+  return std::any_of(pool.lanes.begin(), pool.lanes.end(), [&](const lane_config& lane) {
+    return refusal_of(job, make_lane_setup(pool, lane, adapter, 0)) == route_refusal::none;
+  });
+}
+
 engine_setup setup_of(const run_request& r) {
   engine_setup s;
   s.pools = r.config.pools;
   s.file_name = [names = r.inputs](file_id file) { return names[file.value()]; };
+  // Whoever leaves a cloud out need not have its secrets.
+  s.authenticators = [&job = r.config.job](pool_config pool) {
+    if (!may_use(job, pool)) pool.auth = {};
+    return make_authenticator(pool);
+  };
   s.seed = r.seed;
   while (s.seed == 0) s.seed = std::random_device{}();
   return s;

@@ -4,7 +4,7 @@ prompt fails for it."""
 import unittest
 
 from clouds_support import ENVIRONMENT, NAMES, SECRETS, cloud, identity, sim_cloud
-from support import KEY, OK, STOPPED, Case, Job, lane, write_prompts
+from support import KEY, OK, STOPPED, USAGE, Case, Job, lane, write_prompts
 
 
 class Refused(Case):
@@ -52,6 +52,18 @@ class Starting(Case):
         process = job.run("--pools", "openai", "--audit", audit, env=ENVIRONMENT)
         self.assertNotIn("no-credentials", process.err)
         self.assertNotIn("lane_down", audit.read_text())
+
+
+    def test_who_leaves_a_cloud_out_needs_no_secret_of_it(self):
+        sim = self.simulate(sim_cloud("openai"), sim_cloud("azure"), identity=identity())
+        job = Job(self, [cloud("openai", sim), cloud("azure", sim)])
+        ids = write_prompts(job.input, 20)
+        env = {k: v for k, v in ENVIRONMENT.items() if k != "ENTRA_SECRET"}
+        process = job.run(env=env, expect=USAGE)
+        self.assertIn("ENTRA_SECRET", process.err)
+        job.run("--pools", "openai", env=env)
+        self.check_each_once(job, ids)
+        self.assertEqual(sim.stats()["identity"]["entra"]["issued"], 0)
 
 
 class Changing(Case):

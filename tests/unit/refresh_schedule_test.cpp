@@ -24,11 +24,13 @@ TEST(refresh_schedule, the_first_fetch_is_due_at_once_and_only_once) {
   EXPECT_LE(s.due(), start);
   EXPECT_FALSE(s.usable(start));
   EXPECT_EQ(s.missing(start), "the credential is being fetched");
+  EXPECT_TRUE(s.starting());
   s.started(start);
   EXPECT_EQ(s.due(), time_never);
   s.succeeded(start + 1s, start + 1h, true);
   EXPECT_EQ(s.generation(), 1u);
   EXPECT_EQ(s.missing(start + 1s), std::nullopt);
+  EXPECT_FALSE(s.starting());
 }
 
 TEST(refresh_schedule, refreshes_early_or_at_half_of_the_life) {
@@ -82,6 +84,7 @@ TEST(refresh_schedule, without_a_credential_it_asks_at_least_every_ten_seconds) 
     EXPECT_LE(s.due() - start, 10s);
   }
   EXPECT_EQ(s.missing(start), "there is no credential yet: no connection");
+  EXPECT_FALSE(s.starting());
 }
 
 TEST(refresh_schedule, seeds_spread_the_retries) {

@@ -24,9 +24,6 @@ enum class refused_advice {
   stop,    ///< the newest one was refused: the lane's credentials are wrong
 };
 
-/// What `missing` says while the first credential is under way and nothing has failed yet.
-inline constexpr const char* first_fetch = "the credential is being fetched";
-
 /// Thread-safe; no call blocks on I/O.
 class authenticator {
  public:
@@ -36,6 +33,8 @@ class authenticator {
   [[nodiscard]] virtual result<credential_use> authenticate(http_request&) const = 0;
   /// Why nothing can be sent now, in one line without secrets; nothing when a credential is usable.
   [[nodiscard]] virtual std::optional<std::string> missing() const { return std::nullopt; }
+  /// The first credential is under way and nothing has failed yet: `missing`, but no trouble.
+  [[nodiscard]] virtual bool starting() const { return false; }
   /// The provider refused the credential of this generation. Many calls may say so at once.
   [[nodiscard]] virtual refused_advice refused(std::uint64_t generation) {
     static_cast<void>(generation);

@@ -40,6 +40,7 @@ class kept_authenticator final : public authenticator {
     return out;
   }
   [[nodiscard]] std::optional<std::string> missing() const override { return keeper_->missing(); }
+  [[nodiscard]] bool starting() const override { return keeper_->starting(); }
   [[nodiscard]] refused_advice refused(std::uint64_t generation) override {
     return keeper_->refused(generation);
   }

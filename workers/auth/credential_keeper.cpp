@@ -115,6 +115,12 @@ std::optional<std::string> credential_keeper::missing() {
   return schedule_.missing(world_.now());
 }
 
+bool credential_keeper::starting() {
+  std::unique_lock lock(mutex_);
+  step_without_threads(lock);
+  return schedule_.starting();
+}
+
 refused_advice credential_keeper::refused(std::uint64_t generation) {
   std::unique_lock lock(mutex_);
   const auto now = world_.now();

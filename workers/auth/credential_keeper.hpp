@@ -30,6 +30,7 @@ class credential_keeper {
   /// The newest; the text of `missing` when there is none to use.
   [[nodiscard]] result<std::shared_ptr<const held_credential>> current();
   [[nodiscard]] std::optional<std::string> missing();
+  [[nodiscard]] bool starting();
   [[nodiscard]] refused_advice refused(std::uint64_t generation);
   [[nodiscard]] std::uint64_t generation();
 

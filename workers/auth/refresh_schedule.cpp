@@ -90,7 +90,7 @@ bool refresh_schedule::usable(time_point now) const {
 
 std::optional<std::string> refresh_schedule::missing(time_point now) const {
   if (usable(now)) return std::nullopt;
-  std::string what = first_fetch;
+  std::string what = "the credential is being fetched";
   if (generation_ > 0 && now >= expires_) {
     what = "the credential expired at " + clock_text(expires_);
   } else if (refusal_ == refusal::asked) {

@@ -39,6 +39,8 @@ class refresh_schedule {
   [[nodiscard]] bool usable(time_point now) const;
   /// Why there is none to use, in one line; nothing when there is.
   [[nodiscard]] std::optional<std::string> missing(time_point now) const;
+  /// None came yet, and none failed to.
+  [[nodiscard]] bool starting() const { return generation_ == 0 && why_.empty(); }
   /// Why the last fetch failed; empty when it did not.
   [[nodiscard]] const std::string& trouble() const { return why_; }
 
