@@ -100,7 +100,7 @@ std::string make_row(const row_facts& f) {
   add(out, R"(,"input_tokens":)", f.usage.input.count());
   add(out, R"(,"cached_tokens":)", f.usage.cached.count());
   add(out, R"(,"output_tokens":)", f.usage.output.count());
-  out.append(R"(,"cost_usd":)").append(usd_text(f.cost));
+  out.append(R"(,"cost_usd":)").append(f.cost ? usd_text(*f.cost) : "null");
   text_or_null(R"(,"service_tier":)", f.service_tier);
   add_list(out, R"(,"dropped":)", f.dropped);
   out.append(R"(,"file":)").append(json_string(f.file));

@@ -34,7 +34,7 @@ struct row_facts {
   std::uint32_t attempts = 0;  ///< sends
   std::uint32_t maybe_billed = 0;
   token_usage usage;
-  nano_usd cost;
+  std::optional<nano_usd> cost = nano_usd{};  ///< nothing = not known: null
   std::string_view service_tier;     ///< that served it, where the answer said so; empty = null
   std::vector<std::string> dropped;  ///< parameters the lane could not pass on
   std::optional<time_point> sent_at, done_at;

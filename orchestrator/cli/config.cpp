@@ -113,7 +113,11 @@ result<run_config> parse_run_config(std::string_view text, std::string name, con
   run_config config;
   if (auto job = root.map("job")) {
     config.job = read_job(*job).over(config.job);
-    refuse_fleet_keys(*job);
+    fleet_config unused;
+    if (rules.fleet_keys)
+      read_fleet_keys(*job, unused);
+    else
+      refuse_fleet_keys(*job);
   }
   const bool budget = rules.budget_by_flag || config.job.budget.has_value();
   const auto prices = read_prices(root, rules.prices);

@@ -17,6 +17,8 @@ struct config_rules {
   bool budget_by_flag = false;
   /// For a fleet's file: whether it is of use without pools.
   bool pools_required = true;
+  /// For a run's file: whether it may hold what only a fleet's jobs have, which means nothing then.
+  bool fleet_keys = false;
   /// A price file given as a flag; empty: the file's own `prices`, if any.
   std::string prices{};
 };

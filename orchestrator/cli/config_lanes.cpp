@@ -1,6 +1,7 @@
 // The lanes of a pool: which model, in which wire form, at what price and quota.
 #include "orchestrator/cli/config.hpp"
 #include "orchestrator/cli/config_sections.hpp"
+#include "workers/providers/hosts.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -51,12 +52,22 @@ token_prices read_token_prices(yaml_map& map, const token_prices& below = {}) {
   return prices;
 }
 
+bool is_embedding_model(std::string_view id) { return id.find("embed") != id.npos; }
+
+bool answers_vectors(const lane_config& lane) {
+  return lane.surface == lane_surface::predict || lane.surface == lane_surface::invoke ||
+         !lane.embedding_model.empty() || is_embedding_model(lane.model) ||
+         is_embedding_model(lane.as);
+}
+
 /// The lane's own price, else the list's. Returns why the list has none.
 std::string read_price(yaml_map& lane_map, const pool_config& pool, lane_config& lane,
                        const price_list* list) {
   lane.price_key = lane_map.string("price_key").value_or("");
   if (auto map = lane_map.map("price")) {
     price_config price{read_token_prices(*map), {}};
+    if (!map->has("output") && !answers_vectors(lane))
+      map->problem("output", "missing: USD per 1M tokens (0 when answers cost nothing)");
     for (auto& step : map->maps("above")) {
       const tokens above(step.integer("tokens", {1, rate_max}, need::required).value_or(0));
       if (!price.steps.empty() && above <= price.steps.back().above)
@@ -104,12 +115,15 @@ std::vector<std::pair<std::string_view, lane_surface>> surfaces_of(provider_kind
   return named(openai, responses);
 }
 
-bool is_embedding_model(std::string_view id) { return id.find("embed") != id.npos; }
-
 /// A model by its path, or a tuned one by its endpoint: what is asked in Google's own form.
 bool is_vertex_resource(std::string_view id) {
   return id.starts_with("projects/") || id.starts_with("publishers/") ||
          id.starts_with("endpoints/");
+}
+
+/// Models of OpenAI's that Bedrock's runtime serves in the Responses form only.
+bool lacks_chat_on_bedrock(std::string_view id) {
+  return id.find("openai.gpt-5.4") != id.npos || id.find("openai.gpt-5.5") != id.npos;
 }
 
 /// The form of a lane that names none: OpenAI's where the model has it, else the cloud's own.
@@ -118,6 +132,7 @@ lane_surface default_surface(const pool_config& pool, std::string_view id) {
   switch (pool.provider) {
     case provider_kind::azure_openai: return pool.api_version.empty() ? openai : dated;
     case provider_kind::bedrock:
+      if (!pool.mantle && lacks_chat_on_bedrock(id)) return responses;
       if (pool.mantle || id.find("openai.") != id.npos) return openai;
       return is_embedding_model(id) ? invoke : converse;
     case provider_kind::vertex:
@@ -147,6 +162,27 @@ lane_surface read_surface(yaml_map& map, const pool_config& pool, const lane_con
   return lane_surface::openai;
 }
 
+/// What the cloud does not have although the form alone would do.
+void check_surface(yaml_map& map, const pool_config& pool, const lane_config& lane) {
+  const auto as = map.has("as") ? "as" : "model";
+  const std::string_view id = lane.as;
+  const auto is = [&](lane_surface surface) { return lane.surface == surface; };
+  if (is(lane_surface::dated) && pool.api_version.empty())
+    map.problem("surface", "dated needs the pool's api_version, as in api_version: 2024-10-21");
+  if (is(lane_surface::responses) && !pool.api_version.empty())
+    map.problem("surface", "expected dated: /v1/responses needs a pool without api_version");
+  if (pool.mantle && (is(lane_surface::converse) || is(lane_surface::invoke)))
+    map.problem("surface", "expected openai or responses on Bedrock's Mantle host");
+  if (pool.mantle && (!bedrock_geography(id).empty() || is_bedrock_global(id)))
+    map.problem(as, "expected an id without a geography on Bedrock's Mantle host, as in " +
+                        std::string(id.substr(id.find('.') + 1)));
+  if (pool.provider != provider_kind::vertex || map.has("surface")) return;
+  if (id.starts_with("claude"))
+    map.problem(as, "Claude on Vertex is not supported: use provider anthropic or bedrock");
+  else if (is(lane_surface::openai) && id.find('/') == id.npos)
+    map.problem(as, "expected the publisher too, as in meta/" + lane.as);
+}
+
 std::optional<lane_tier> read_tier(yaml_map& map, const pool_config& pool) {
   const auto tier = map.choice<lane_tier>("tier",
                                           {{"standard", lane_tier::standard},
@@ -171,8 +207,7 @@ lane_config read_lane(yaml_map& map, const pool_config& pool, const pool_places&
   const auto tier = read_tier(map, pool);
   lane.tier = tier.value_or(lane_tier::standard);
   lane.surface = read_surface(map, pool, lane);
-  if (lane.surface == lane_surface::dated && pool.api_version.empty())
-    map.problem("surface", "dated needs the pool's api_version, as in api_version: 2024-10-21");
+  check_surface(map, pool, lane);
   const bool name_known = !lane.as.empty() && (tier || !map.has("tier"));
   if (name_known && !names.insert(lane.name()).second) {
     map.problem(map.has("as") ? "as" : "model",

@@ -112,11 +112,18 @@ std::vector<std::string> bedrock_residency(yaml_map& map, const pool_config& poo
   if (!tells_its_place(lane.as)) return own.value_or(places.declared.value_or(nowhere));
   const std::string place(bedrock_geography(lane.as));
   if (place.empty()) return own.value_or(places.declared.value_or(places.by_address));
-  if (!own) return {place};
-  if (std::find(own->begin(), own->end(), place) == own->end())
+  // The prompt goes to the pool's address first, whoever works on it then.
+  const auto from = geography_of_region(pool.region);
+  if (!from.empty() && from != place)
+    map.problem(
+        map.has("as") ? "as" : "model",
+        "expected an inference profile of the pool's region " + pool.region + ", found " + lane.as);
+  const auto& insisted = own ? own : places.declared;
+  if (!insisted) return places.by_address == std::vector{place} ? places.by_address : nowhere;
+  if (std::find(insisted->begin(), insisted->end(), place) == insisted->end())
     map.problem("residency", "expected " + place + " among them: the inference profile " + lane.as +
                                  " works there");
-  return *std::move(own);
+  return own ? *std::move(own) : std::vector{place};
 }
 
 }  // namespace

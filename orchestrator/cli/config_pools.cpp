@@ -28,6 +28,16 @@ std::string default_endpoint(const pool_config& pool) {
   return {};
 }
 
+/// What a public host is asked at, if not where the endpoint says.
+std::string misfit(const pool_config& pool, const endpoint_url& url) {
+  const auto host = "https://" + url.host;
+  if (pool.provider == provider_kind::openai && url.host.ends_with("api.openai.com"))
+    return url.prefix == "/v1" ? "" : host + "/v1";
+  if (pool.provider == provider_kind::azure_openai && url.prefix.starts_with("/openai/deployments"))
+    return host + ": the deployment is the lane's `as`";
+  return {};
+}
+
 void read_endpoint(yaml_map& map, pool_config& pool, bool provider_known) {
   const auto usual = default_endpoint(pool);
   const bool has_default = !provider_known || !usual.empty();
@@ -44,6 +54,8 @@ void read_endpoint(yaml_map& map, pool_config& pool, bool provider_known) {
     map.problem("endpoint",
                 "expected https://: a key is sent over plain http only to this machine itself");
   }
+  if (const auto expected = misfit(pool, *url); !expected.empty())
+    map.problem("endpoint", "expected " + expected + ", found " + pool.endpoint);
   if (pool.provider == provider_kind::bedrock)
     pool.mantle = pool.mantle || is_mantle_host(url->host);
 }

@@ -21,6 +21,7 @@ result<plan_report> make_plan(const plan_options& options, const stop_flag& stop
   for (const auto& input : run.inputs)
     if (auto ok = check_input(input); !ok) return ok.error();
   config_rules rules;
+  rules.fleet_keys = true;
   rules.budget_by_flag = run.budget.has_value();
   rules.prices = run.prices;
   auto config = load_run_config(run.config, rules);

@@ -155,17 +155,14 @@ class reporter {
   void split(time_point now) {
     const auto plan = plan_batch(limits_, kinds_, now);
     if (!kinds_.empty()) out_.finish = plan.finish;
-    std::vector<double> exact(lanes_.size());
-    double cost = 0;
+    std::vector<double> exact(lanes_.size()), exact_cost(lanes_.size());
     for (std::size_t k = 0; k < kinds_.size(); ++k)
       for (std::size_t r = 0; r < kinds_[k].routes.size(); ++r) {
         const auto& route = kinds_[k].routes[r];
         const double n = plan.prompts[k][r];
         exact[route.lane] += n;
-        cost += n * route.nano_usd;
-        out_.lanes[route.lane].split_cost += nano_usd(std::llround(n * route.nano_usd));
+        exact_cost[route.lane] += n * route.nano_usd;
       }
-    out_.expected = nano_usd(std::llround(cost));
     // Whole prompts that add up: what is cut off goes to the largest
     // remainders.
     std::int64_t missing = plan.finish ? out_.sent : 0;
@@ -179,6 +176,12 @@ class reporter {
     std::sort(rests.begin(), rests.end());
     for (std::size_t i = 0; missing > 0 && i < rests.size(); ++i, --missing)
       ++out_.lanes[rests[i].second].split;
+    for (std::size_t i = 0; i < lanes_.size(); ++i)
+      if (exact[i] > 0) {
+        const double share = static_cast<double>(out_.lanes[i].split) / exact[i];
+        out_.lanes[i].split_cost = nano_usd(std::llround(exact_cost[i] * share));
+        out_.expected += out_.lanes[i].split_cost;
+      }
   }
 
   std::optional<duration> alone(std::size_t lane, time_point now) const {

@@ -237,6 +237,7 @@ std::string lines_of(const std::vector<checked_pool>& pools) {
 
 int run_pools_check(const pools_check_options& options) {
   config_rules rules;
+  rules.fleet_keys = true;
   rules.prices = options.prices;
   const auto config = load_run_config(options.config, rules);
   if (!config) return report(config.error());

@@ -333,9 +333,16 @@ result<price_config> price_of_lane(const price_list& list, const pool_config& po
     return failure{failure_kind::usage, "no key of " + list.name() +
                                             " follows from such a lane; name one with price_key"};
   }
+  std::string others;
   for (const auto& key : keys) {
     if (!list.has(key)) continue;
-    if (lane.price_key.empty() && !is_of(pool.provider, key, list.provider_of(key))) continue;
+    if (const auto of = list.provider_of(key);
+        lane.price_key.empty() && !is_of(pool.provider, key, of)) {
+      others += "; its entry " + key +
+                (of.empty() ? " names no litellm_provider" : " is of " + of) +
+                ": if it is right, name it with price_key";
+      continue;
+    }
     auto price = list.price(key, variant_of(lane.tier));
     if (!price) return price;
     const auto factor = uplift(list, key, pool);
@@ -346,7 +353,7 @@ result<price_config> price_of_lane(const price_list& list, const pool_config& po
     if (*factor != 1) raise(*price, *factor);
     return price;
   }
-  return failure{failure_kind::usage, list.name() + " has no entry " + joined(keys)};
+  return failure{failure_kind::usage, list.name() + " has no entry " + joined(keys) + others};
 }
 
 }  // namespace spillway

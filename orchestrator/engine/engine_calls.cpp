@@ -159,7 +159,9 @@ std::string engine::row_for(const finish_action& f) const {
   facts.attempts = f.prompt.sends;
   facts.maybe_billed = f.prompt.maybe_billed;
   facts.usage = f.outcome.usage;
-  facts.cost = f.cost;
+  const bool unpriced = f.prompt.sends > 0 && f.prompt.lane != no_lane &&
+                        !scheduler_->lane_at(f.prompt.lane).setup().config.price;
+  if (!unpriced || f.cost > nano_usd{}) facts.cost = f.cost;
   facts.service_tier = f.outcome.service_tier;
   if (f.sent_at != time_point{}) facts.sent_at = f.sent_at;
   if (f.done_at != time_point{}) facts.done_at = f.done_at;

@@ -397,5 +397,5 @@ class Case(unittest.TestCase):
 
     def check_money(self, sim, job):
         """Without doubtful calls, what the rows say was spent is what the provider billed."""
-        claimed = sum(r["spillway"]["cost_usd"] for r in job.rows() + job.error_rows())
+        claimed = sum(r["spillway"]["cost_usd"] or 0 for r in job.rows() + job.error_rows())
         self.assertAlmostEqual(claimed, sim.stats()["billed_usd"], places=7)

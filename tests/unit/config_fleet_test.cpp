@@ -85,6 +85,9 @@ TEST(config_fleet, a_run_takes_a_fleets_file) {
   ASSERT_FALSE(refused.has_value());
   EXPECT_THAT(refused.error().message, HasSubstr("f.yaml:16: job.tenant: not supported yet"));
   EXPECT_THAT(refused.error().message, HasSubstr("f.yaml:20: job.deadline: not supported yet"));
+  config_rules rules;
+  rules.fleet_keys = true;
+  EXPECT_TRUE(parse_run_config(full, "f.yaml", rules).has_value()) << "to look at it";
 }
 
 TEST(config_fleet, the_example_is_right) {

@@ -342,6 +342,8 @@ TEST(config, a_lane_has_the_form_its_model_is_asked_in) {
   EXPECT_EQ(surface(aws, "us.anthropic.claude-sonnet-4-5-v1:0"), converse);
   EXPECT_EQ(surface(aws, "openai.gpt-oss-120b-1:0"), openai);
   EXPECT_EQ(surface(aws, "global.openai.gpt-6-sol"), openai);
+  EXPECT_EQ(surface(aws, "us.openai.gpt-5.4"), responses);
+  EXPECT_EQ(surface(aws + ", mantle: true", "openai.gpt-5.4"), openai);
   EXPECT_EQ(surface(aws, "amazon.titan-embed-text-v2:0"), invoke);
   const std::string google =
       "provider: vertex, auth: { google: metadata }, project: q, location: global";
@@ -363,6 +365,38 @@ TEST(config, a_lane_has_the_form_its_model_is_asked_in) {
   EXPECT_EQ(surface("provider: anthropic, auth: { api_key: env:K }", "claude-x"), messages);
 }
 
+TEST(config, what_a_cloud_does_not_have_is_an_error_before_it_is_asked) {
+  const auto problem = [](const std::string& pool, const std::string& lane) {
+    const auto made = one_pool(pool + ", lanes: [{ model: m, " + lane + " }]");
+    return made ? std::string() : made.error().message;
+  };
+  const std::string mantle =
+      "provider: bedrock, auth: { aws: default }, region: us-east-1, mantle: true";
+  EXPECT_THAT(problem(mantle, "as: openai.x, surface: converse"),
+              HasSubstr("surface: expected openai or responses"));
+  EXPECT_THAT(problem(mantle, "as: us.openai.x"),
+              HasSubstr("as: expected an id without a geography"));
+  EXPECT_THAT(problem(mantle, "as: global.openai.x"), HasSubstr("as in openai.x"));
+  EXPECT_EQ(problem(mantle, "as: openai.x"), "");
+  const std::string azure = "provider: azure-openai, auth: { api_key: env:K }, endpoint: ";
+  EXPECT_THAT(problem(azure + "'https://a.openai.azure.com', api_version: 2024-10-21",
+                      "as: d, surface: responses"),
+              HasSubstr("surface: expected dated"));
+  EXPECT_THAT(problem(azure + "'https://a.openai.azure.com/openai/deployments/d'", "as: d"),
+              HasSubstr("endpoint: expected https://a.openai.azure.com: the deployment is"));
+  const std::string google =
+      "provider: vertex, auth: { google: metadata }, project: q, location: global";
+  EXPECT_THAT(problem(google, "as: claude-sonnet-4-5"), HasSubstr("Claude on Vertex"));
+  EXPECT_THAT(problem(google, "as: llama-3-maas"), HasSubstr("the publisher too"));
+  EXPECT_EQ(problem(google, "as: meta/llama-3-maas"), "");
+  const std::string openai = "provider: openai, auth: { api_key: env:K }, endpoint: ";
+  EXPECT_THAT(problem(openai + "'https://eu.api.openai.com'", "as: x"),
+              HasSubstr("endpoint: expected https://eu.api.openai.com/v1"));
+  EXPECT_THAT(problem(openai + "'https://api.openai.com/v1/'", "as: x, price: { input: 1 }"),
+              HasSubstr("price.output: missing"));
+  EXPECT_EQ(problem(openai + "'https://p.x.org'", "as: text-embedding-3, price: { input: 1 }"), "");
+}
+
 TEST(config, an_address_declares_where_prompts_are_worked_on) {
   const auto residency = [](const std::string& pool, const std::string& lane) {
     const auto made = one_pool(pool + ", lanes: [{ model: m, " + lane + " }]");
@@ -377,6 +411,16 @@ TEST(config, an_address_declares_where_prompts_are_worked_on) {
       << "a pool's word does not reach what is worked on anywhere";
   EXPECT_THAT(residency(aws + "us-east-1", "as: us.openai.x, residency: [eu]"),
               ElementsAre(HasSubstr("lanes[0].residency: expected us among them")));
+  EXPECT_THAT(
+      residency(aws + "us-east-1", "as: eu.openai.x"),
+      ElementsAre(HasSubstr("lanes[0].as: expected an inference profile of the pool's region "
+                            "us-east-1, found eu.openai.x")));
+  EXPECT_THAT(residency(aws + "us-east-1, residency: [eu]", "as: us.openai.x"),
+              ElementsAre(HasSubstr("lanes[0].residency: expected us among them")));
+  for (const char* place : {"eu-west-2", "ca-central-1", "eu-west-1, endpoint: 'https://p.x.org'"})
+    EXPECT_THAT(residency(aws + place, "as: eu.openai.x"), ElementsAre())
+        << "the prompt leaves from a place that nothing is known of: " << place;
+  EXPECT_THAT(residency(aws + "eu-west-2, residency: [eu]", "as: eu.openai.x"), ElementsAre("eu"));
   EXPECT_THAT(residency(aws + "eu-west-2", "as: openai.x"), ElementsAre());
   const std::string google = "provider: vertex, auth: { google: metadata }, project: q, location: ";
   EXPECT_THAT(residency(google + "global", "as: gemini-x"), ElementsAre());

@@ -183,6 +183,14 @@ TEST(read_row, is_the_inverse_of_make_row) {
   }
 }
 
+TEST(read_row, a_cost_nobody_knows_is_null) {
+  auto f = sample();
+  f.cost.reset();
+  const auto row = make_row(f);
+  EXPECT_NE(row.find(R"("cost_usd":null)"), row.npos);
+  EXPECT_EQ(read_row(row)->cost, nano_usd{});
+}
+
 TEST(read_row, refuses_what_is_not_ours) {
   for (const char* text : {"", "\n", "hello\n", "{}\n", "[]\n", R"({"spillway":7})",
                            R"({"spillway":{}})", R"({"spillway":{"file":"a"}})",
