@@ -42,6 +42,14 @@ class PriceFile(Case):
         self.check_money(sim, job)
         self.assertGreater(sim.stats()["billed_usd"], 0)
 
+    def test_a_cost_nobody_knows_is_null(self):
+        sim = self.simulate()
+        job = Job(self, [pool(sim.endpoints["main"], lanes=[lane(price=None)])])
+        ids = write_prompts(job.input, 5)
+        job.run()
+        self.check_each_once(job, ids)
+        self.assertEqual({row["spillway"]["cost_usd"] for row in job.rows()}, {None})
+
     def test_the_configuration_may_name_it(self):
         sim = self.simulate()
         job = Job(self, [pool(sim.endpoints["main"], lanes=[lane(price=None)])], budget_usd=5)
