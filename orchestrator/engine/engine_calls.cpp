@@ -161,7 +161,8 @@ std::string engine::row_for(const finish_action& f) const {
   facts.usage = f.outcome.usage;
   const bool unpriced = f.prompt.sends > 0 && f.prompt.lane != no_lane &&
                         !scheduler_->lane_at(f.prompt.lane).setup().config.price;
-  if (!unpriced || f.cost > nano_usd{}) facts.cost = f.cost;
+  facts.cost = f.cost;
+  if (unpriced && f.cost == nano_usd{}) facts.cost.reset();
   facts.service_tier = f.outcome.service_tier;
   if (f.sent_at != time_point{}) facts.sent_at = f.sent_at;
   if (f.done_at != time_point{}) facts.done_at = f.done_at;
