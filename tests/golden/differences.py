@@ -8,7 +8,7 @@ from compare import ABSENT
 
 # What prompts may ask for that a lane of this kind can't be asked: they are sent to other lanes.
 REFUSED = {
-    "converse": {"n"},
+    "converse": {"n", "forced_with_effort"},
     "converse of gpt-oss": {"n", "json_schema", "image_data"},
     "generate-content": set(),
     "generate-content of 2.5": {"tools_with_json_schema"},
@@ -23,7 +23,7 @@ Row = collections.namedtuple("Row", "to way path reason holds")
 
 LIMIT_OF_CLAUDE = 4096  # where none is asked for
 THINKING_OF_CLAUDE = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096}
-THINKING_OF_CLAUDE_MIN = 1024
+THINKING_MIN = 1024
 THINKING_OF_GEMINI = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 THINKING_OF_GEMINI_PRO_MIN = 128
 
@@ -110,8 +110,10 @@ def _same_result(_ours, _theirs, case):
     return ours == theirs != ABSENT and _beside("ours", case, "content") == ABSENT
 
 
-def _thinking_listed(case):
-    return bool(_effort(case)) and "reasoning_effort" in case["dropped"]
+def _no_room(case):
+    """The answer is too short to think in, and that is listed."""
+    return (bool(_effort(case)) and "effort_without_room" in case["dropped"]
+            and _limit(case, LIMIT_OF_CLAUDE) <= THINKING_MIN)
 
 
 def _parallel(theirs, case, *choices):
@@ -127,7 +129,7 @@ def _parallel(theirs, case, *choices):
 def _more_for_claude(ours, theirs, case):
     """Both are fields of one that ours has no other reason to send. Where the choice is `none` we
     offer no tools."""
-    explained = {"thinking": lambda _: _thinking_listed(case),
+    explained = {"thinking": lambda _: _no_room(case),
                  "tool_choice": lambda value: _parallel(value, case, "none")}
     return ours == ABSENT and all(explained[name](value) for name, value in theirs.items())
 
@@ -136,8 +138,32 @@ def _thinking_of_claude(ours, _theirs, case):
     """The budget of each effort, below the limit; without room for the least there is none."""
     budget = min(THINKING_OF_CLAUDE[_effort(case)], _limit(case, LIMIT_OF_CLAUDE) - 1)
     if case["path"] == ".thinking":
-        return ours == ABSENT and budget < THINKING_OF_CLAUDE_MIN
-    return ours == budget >= THINKING_OF_CLAUDE_MIN
+        return ours == ABSENT and _no_room(case)
+    return ours == budget >= THINKING_MIN
+
+
+def _thinking_of_gemini_pro(ours, _theirs, case):
+    """The same below the limit, and the least where there is no room or none is wanted."""
+    asked = case["body"]["reasoning_effort"]
+    budget = min(THINKING_OF_GEMINI[asked], _limit(case, 2**31) - 1)
+    if asked == "none" or budget < THINKING_MIN:
+        left_out = "reasoning_off" if asked == "none" else "effort_without_room"
+        return left_out in case["dropped"] and ours == THINKING_OF_GEMINI_PRO_MIN
+    return ours == budget
+
+
+CONVERSE_SCHEMA = ".outputConfig.textFormat.structure.jsonSchema.schema"
+
+
+def _told_in_words(_ours, _theirs, case):
+    asked = case["body"]["response_format"]["json_schema"]["schema"]
+    return ("schema_constraints" in case["dropped"]
+            and compare.at(case["theirs"], CONVERSE_SCHEMA) == asked
+            and _within(asked, compare.at(case["ours"], CONVERSE_SCHEMA)))
+
+
+def _stops_of_claude(body):
+    return [one for one in body["stop"] if one.strip()]
 
 
 def _named_choice(case):
@@ -194,12 +220,20 @@ TABLE = [
     Row("converse", "request", r"\.additionalModelResponseFieldPaths",
         "it asks for a count of reasoning tokens that is part of the output tokens anyway",
         _left_out_by_us(["/usage/output_tokens_details"])),
-    Row("converse", "request", r"\.additionalModelRequestFields\.thinking",
-        "a Claude's thinking has a budget that no effort names: such prompts go to other lanes, or "
-        "`reasoning_effort` is listed as dropped",
-        lambda ours, theirs, case: ours == ABSENT and _thinking_listed(case)),
     Row("converse", "request", r"\.additionalModelRequestFields",
-        "the same, and that calls in parallel are the default", _more_for_claude),
+        "it raises the limit so that its thinking budget fits, and says that calls in parallel are "
+        "the default", _more_for_claude),
+    Row("converse", "request", r"\.additionalModelRequestFields\.thinking\.budget_tokens",
+        "a thinking budget has to stay below the limit: we lower the one, it raises the other",
+        _thinking_of_claude),
+    Row("converse", "request", re.escape(CONVERSE_SCHEMA) + r".*\.(description|minimum|maximum)",
+        "Bedrock answers 400 to what it can't enforce, which it passes on; here such prompts go to "
+        "other lanes, or the description says it and the row lists it", _told_in_words),
+    Row("converse", "request", r"\.inferenceConfig\.stopSequences",
+        "Claude refuses white space, which it passes on; here such prompts go to other lanes, or it "
+        "is listed as dropped",
+        lambda ours, theirs, case: "blank_stop" in case["dropped"]
+        and ours == _stops_of_claude(case["body"]) and theirs == case["body"]["stop"]),
     Row("converse", "request", r"\.inferenceConfig\.(temperature|topP)", ONE_HEAT,
         _heat_of_claude),
     Row("converse", "request", r"\.inferenceConfig\.maxTokens",
@@ -240,9 +274,8 @@ TABLE = [
         "the enumeration's names are in capitals; Google takes both",
         lambda ours, theirs, _: ours == theirs.upper()),
     Row("generate-content", "request", THINKING + r"\.thinkingBudget",
-        "efforts are Google's own equivalents in tokens, and a pro model's least is 128; it has others",
-        lambda ours, theirs, case: ours == max(
-            THINKING_OF_GEMINI[case["body"]["reasoning_effort"]], THINKING_OF_GEMINI_PRO_MIN)),
+        "efforts are Google's own equivalents in tokens, below the limit, and a pro model's least is "
+        "128; it has others", _thinking_of_gemini_pro),
     Row("generate-content", "request", RESULT + r"\.(content|output)",
         "Google's documentation names `output` for a result that is no object",
         _same_result),
@@ -260,10 +293,6 @@ TABLE = [
                            ("output", ["candidatesTokenCount", "thoughtsTokenCount"]))),
     # ---- Anthropic messages ----
     Row("messages", "request", r"\.tools\[\d+\]\.type", "the default", _left_out_by_us("custom")),
-    Row("messages", "request", r"\.stop_sequences",
-        "it drops white space, which Anthropic refuses; we drop nothing unsaid: an error row tells",
-        lambda ours, theirs, case: ours == case["body"]["stop"]
-        and [one for one in ours if one.strip()] == theirs),
     Row("messages", "request", r"\.max_tokens",
         "Anthropic demands a limit: without one we send the lane's or 4,096, it the model's largest; "
         "it also raises a limit that is given so that its thinking budget fits",
@@ -334,7 +363,7 @@ def _demanded(to, case):
         if _effort(case):
             yield ".reasoning", {"effort": _effort(case)}
     if to == "messages" and isinstance(body.get("stop"), list):
-        yield ".stop_sequences", body["stop"]
+        yield ".stop_sequences", _stops_of_claude(body)
     if to == "converse" and body.get("tool_choice") != "none":
         for number, tool in enumerate(tools):
             yield f".toolConfig.tools[{number}].toolSpec.inputSchema.json", tool["parameters"]

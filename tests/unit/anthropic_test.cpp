@@ -3,6 +3,7 @@
 #include "tests/unit/translation_harness.hpp"
 #include "workers/providers/anthropic_form.hpp"
 #include "workers/providers/anthropic_limits.hpp"
+#include "workers/providers/enforceable_schema.hpp"
 
 #include <gtest/gtest.h>
 
@@ -129,6 +130,13 @@ TEST(anthropic_request, settings) {
   const auto thinking = request(std::string(hi) + R"(,"temperature":0.5,"reasoning_effort":"low")",
                                 "claude-opus-4-6");
   EXPECT_EQ(thinking.as_object().count("temperature"), 0u);
+  const auto stops = request(std::string(hi) + R"(,"stop":["\n","a"," \t"])");
+  EXPECT_EQ(stops.at("stop_sequences"), json(R"(["a"])")) << "white space is refused";
+  const auto blank = request(std::string(hi) + R"(,"stop":"\n\n")");
+  EXPECT_EQ(blank.as_object().count("stop_sequences"), 0u);
+  const auto both = request(std::string(hi) + R"(,"temperature":1.5,"top_p":0.3)");
+  EXPECT_EQ(both.at("top_p"), 0.3) << "only what has to go is left out";
+  EXPECT_EQ(both.as_object().count("temperature"), 0u);
   const auto hot = request(std::string(hi) + R"(,"temperature":1.5,"max_tokens":5,"user":"a@b.c")");
   EXPECT_EQ(hot.at("max_tokens"), 5);
   EXPECT_EQ(hot.as_object().count("temperature"), 0u);
@@ -171,10 +179,16 @@ TEST(anthropic_request, what_models_lack) {
   EXPECT_TRUE(lacks("claude-sonnet-4-20250514", prompt_feature::json_schema));
   EXPECT_TRUE(lacks("claude-3-5-haiku-latest", prompt_feature::reasoning_effort));
   EXPECT_FALSE(lacks("claude-3-7-sonnet-latest", prompt_feature::reasoning_effort));
-  for (const auto f : {prompt_feature::json_object, prompt_feature::seed, prompt_feature::choices,
-                       prompt_feature::logprobs, prompt_feature::temperature_above_1})
+  for (const auto f :
+       {prompt_feature::json_object, prompt_feature::seed, prompt_feature::choices,
+        prompt_feature::logprobs, prompt_feature::temperature_above_1,
+        prompt_feature::assistant_last, prompt_feature::blank_stop, prompt_feature::image_detail,
+        prompt_feature::verbosity, prompt_feature::schema_constraints})
     EXPECT_TRUE(lacks("claude-opus-4-6", f));
   EXPECT_FALSE(lacks("claude-opus-4-6", prompt_feature::image_url));
+  EXPECT_FALSE(lacks("claude-3-5-haiku-latest", prompt_feature::reasoning_off));
+  EXPECT_FALSE(lacks("claude-3-5-haiku-latest", prompt_feature::schema_constraints))
+      << "takes no schemas at all";
 }
 
 // The first and the last case come from the documentation of Anthropic's own client.

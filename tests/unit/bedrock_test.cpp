@@ -94,6 +94,14 @@ TEST(bedrock_openai_surface, bodies_carry_what_the_lane_takes) {
       "max_completion_tokens":8,"temperature":0,"top_k":3,"service_tier":"flex"})"));
 }
 
+TEST(bedrock_openai_surface, logprobs_of_responses_go_with_what_asks_for_them) {
+  const std::string body = R"({"model":"m","input":"x","top_logprobs":2,
+      "include":["message.output_text.logprobs"]})";
+  const auto lane = cloud_lane("openai.gpt-6-sol", lane_surface::openai);
+  const auto out = make_provider(cloud_pool(bedrock))->encode(view_of(body, "/v1/responses"), lane);
+  EXPECT_EQ(json(out.body), json(R"({"model":"openai.gpt-6-sol","input":"x"})"));
+}
+
 TEST(bedrock_openai_surface, refusals_by_model_and_host) {
   const auto refused = [](bool mantle, const char* model, prompt_feature f) {
     pool_config pool = cloud_pool(bedrock);

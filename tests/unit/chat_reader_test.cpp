@@ -104,7 +104,8 @@ TEST(chat_reader, reads_messages) {
             R"(c1f{"a":1})");
   EXPECT_EQ(m[3].tool_call_id + m[3].name + m[3].parts.at(0).text, "c1f42");
   EXPECT_EQ(m[4].parts.at(0).what, chat_part::kind::refusal);
-  EXPECT_EQ(names(read->features), "tools image_data image_url tools_with_reasoning");
+  EXPECT_EQ(names(read->features),
+            "tools image_data image_url tools_with_reasoning assistant_last");
 }
 
 struct feature_case {
@@ -151,13 +152,18 @@ TEST(chat_features, of_each_key) {
       {R"("response_format":{"type":"json_object"})", "json_object"},
       {R"("response_format":{"type":"grammar","grammar":"x"})",
        "unknown_parameter unknown_content"},
-      {R"("reasoning_effort":"none")", "reasoning_effort"},
+      {R"("reasoning_effort":"none")", "reasoning_off"},
+      {R"("stop":["a"," \t\n"])", "stop blank_stop"},
+      {R"("seed":-2147483648)", "seed"},
+      {R"("seed":2147483648)", "seed wide_seed"},
       {R"("service_tier":"auto")", ""},
       {R"("service_tier":"default")", ""},
       {R"("service_tier":"priority")", "service_tier"},
       {R"("modalities":["text"])", ""},
       {R"("modalities":["text","audio"],"audio":{"voice":"alloy","format":"wav"})", "audio"},
-      {R"("verbosity":"low","top_k":5)", "unknown_parameter"},
+      {R"("verbosity":"low")", "verbosity"},
+      {R"("verbosity":"medium")", ""},
+      {R"("top_k":5)", "unknown_parameter"},
       {R"("functions":[{"name":"f"}])", "unknown_content"},
       {R"("web_search_options":{})", "unknown_content"},
   };
@@ -174,13 +180,14 @@ TEST(chat_features, of_messages) {
       {R"({"role":"user","content":[{"type":"file","file":{}}]})", "file_input"},
       {R"({"role":"user","content":[{"type":"video_url","video_url":{}}]})", "unknown_content"},
       {R"({"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA","detail":"low"}}]})",
-       "image_data unknown_parameter"},
+       "image_data image_detail"},
       {R"({"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/tiff;base64,AA"}}]})",
        "image_data unknown_content"},
       {R"({"role":"tool","tool_call_id":"c","content":"x"})", "tools"},
       {R"({"role":"assistant","content":"x","reasoning_content":"y"})",
-       "assistant_first unknown_parameter"},
-      {R"({"role":"assistant","function_call":{"name":"f"}})", "assistant_first unknown_content"},
+       "assistant_first assistant_last unknown_parameter"},
+      {R"({"role":"assistant","function_call":{"name":"f"}})",
+       "assistant_first assistant_last unknown_content"},
   };
   for (const auto& c : cases)
     EXPECT_EQ(features(chat_url, talk(c.members)), c.features) << c.members;
@@ -218,7 +225,8 @@ TEST(chat_features, parameters_are_named) {
       R"("temperature":2,"odd":1,"verbosity":"low","seed":4,"presence_penalty":1,"frequency_penalty":1)");
   EXPECT_EQ(parameters(chat_url, body, temperature_above_1), "temperature ");
   EXPECT_EQ(parameters(chat_url, body, temperature | temperature_above_1), "temperature ");
-  EXPECT_EQ(parameters(chat_url, body, unknown_parameter), "odd verbosity ");
+  EXPECT_EQ(parameters(chat_url, body, unknown_parameter), "odd ");
+  EXPECT_EQ(parameters(chat_url, body, verbosity), "verbosity ");
   EXPECT_EQ(parameters(chat_url, body, penalties | seed),
             "frequency_penalty presence_penalty seed ");
   EXPECT_EQ(parameters(chat_url, body, {}), "");
@@ -232,6 +240,10 @@ TEST(responses_features, of_each_key) {
       {R"("input":"x","instructions":"y","max_output_tokens":5,"store":false)", ""},
       {R"("input":"x","temperature":1.2,"top_p":0.5)", "temperature temperature_above_1 top_p"},
       {R"("input":"x","reasoning":{"effort":"low"})", "reasoning_effort"},
+      {R"("input":"x","text":{"verbosity":"high"})", "verbosity"},
+      {R"("input":"x","include":[])", ""},
+      {R"("input":"x","include":["message.output_text.logprobs"])", "logprobs"},
+      {R"("input":"x","include":["reasoning.encrypted_content"])", "unknown_parameter"},
       {R"("input":"x","reasoning":{"effort":"low","summary":"auto"})",
        "reasoning_effort unknown_parameter"},
       {R"("input":"x","text":{"format":{"type":"json_schema","schema":{}}})", "json_schema"},
@@ -300,14 +312,17 @@ const generated_key generated[] = {
     {"top_p", "1.0", ""},
     {"presence_penalty", "-1", "penalties"},
     {"frequency_penalty", "2", "penalties"},
-    {"stop", R"(["\n"])", "stop"},
+    {"stop", R"(["."])", "stop"},
+    {"stop", R"("\n")", "blank_stop"},
     {"seed", "11", "seed"},
+    {"seed", "-2147483649", "wide_seed"},
     {"n", "3", "n"},
     {"logprobs", "true", "logprobs"},
     {"top_logprobs", "1", "logprobs"},
     {"logit_bias", R"({"3":1})", "logit_bias"},
     {"reasoning_effort", R"("high")", "reasoning_effort"},
-    {"reasoning_effort", R"("none")", "reasoning_effort"},
+    {"reasoning_effort", R"("none")", "reasoning_off"},
+    {"verbosity", R"("high")", "verbosity"},
     {"service_tier", R"("flex")", "service_tier"},
     {"parallel_tool_calls", "false", "parallel_tool_calls"},
     {"tools", R"([{"type":"function","function":{"name":"f"}}])", "tools"},
@@ -331,7 +346,8 @@ prompt_features pairs_in(prompt_features alone, const std::string& members) {
   prompt_features out;
   if (!off && any(temperature | top_p | penalties | logprobs)) out |= sampling_with_reasoning;
   if (hard && any(temperature | top_p)) out |= sampling_with_effort;
-  if (alone.has(temperature) && alone.has(top_p)) out |= temperature_with_top_p;
+  if (alone.has(temperature) && alone.has(top_p) && !alone.has(temperature_above_1))
+    out |= temperature_with_top_p;
   if (!off && alone.has(tools)) out |= tools_with_reasoning;
   if (hard && alone.has(tool_choice)) out |= forced_with_effort;
   if (hard && members.find(R"("max_tokens":9)") != std::string::npos) out |= effort_without_room;
@@ -342,9 +358,15 @@ prompt_features pairs_in(prompt_features alone, const std::string& members) {
 
 TEST(chat_features, turns_images_and_schemas_that_some_lanes_refuse) {
   const auto told = [](const std::string& messages) { return features(chat_url, talk(messages)); };
-  EXPECT_EQ(told(R"({"role":"system","content":"s"},{"role":"assistant","content":"a"})"),
+  EXPECT_EQ(told(R"({"role":"system","content":"s"},{"role":"assistant","content":"a"},
+      {"role":"user","content":"u"})"),
             "assistant_first");
-  EXPECT_EQ(told(R"({"role":"user","content":"u"},{"role":"assistant","content":"a"})"), "");
+  EXPECT_EQ(told(R"({"role":"user","content":"u"},{"role":"assistant","content":"a"},
+      {"role":"user","content":"u"})"),
+            "");
+  EXPECT_EQ(told(R"({"role":"user","content":"u"},{"role":"assistant","content":"a"},
+      {"role":"system","content":"s"})"),
+            "assistant_last");
   const auto image = [&](const std::string& url) {
     return told(R"({"role":"user","content":[{"type":"image_url","image_url":{"url":")" + url +
                 R"("}}]})");
@@ -362,6 +384,27 @@ TEST(chat_features, turns_images_and_schemas_that_some_lanes_refuse) {
             "json_schema open_schema");
   EXPECT_EQ(schema(R"({"properties":{"a":{"additionalProperties":true}}})"),
             "json_schema open_schema");
+  EXPECT_EQ(schema(R"({"patternProperties":{"^a":{}}})"),
+            "json_schema open_schema schema_constraints");
+  // A property may be called like a keyword, and a value may look like a schema.
+  EXPECT_EQ(schema(R"({"properties":{"pattern":{"type":"string"},"additionalProperties":{
+      "enum":[{"minimum":1}],"default":{"maximum":2},"format":"date","minItems":1}}})"),
+            "json_schema");
+  for (const char* constraint :
+       {R"("minimum":1)", R"("pattern":"a")", R"("format":"regex")", R"("minItems":2)",
+        R"("uniqueItems":true)", R"("not":{})", R"("minLength":1)"})
+    EXPECT_EQ(
+        schema(R"({"properties":{"a":{"anyOf":[{"items":{)" + std::string(constraint) + "}}]}}}"),
+        "json_schema schema_constraints")
+        << constraint;
+  EXPECT_EQ(schema(R"({"uniqueItems":false})"), "json_schema");
+  const auto tool = [](const std::string& more) {
+    return features(chat_url, chat(R"("tools":[{"type":"function","function":{"name":"f",)"
+                                   R"("parameters":{"properties":{"a":{"minimum":1}}})" +
+                                   more + "}}]"));
+  };
+  EXPECT_EQ(tool(""), "tools") << "nobody enforces it";
+  EXPECT_EQ(tool(R"(,"strict":true)"), "tools strict_tools schema_constraints");
 }
 
 TEST(chat_features, pairs_name_what_has_to_go) {
@@ -373,8 +416,16 @@ TEST(chat_features, pairs_name_what_has_to_go) {
   EXPECT_EQ(parameters(chat_url, body, sampling_with_effort), "temperature top_p ");
   EXPECT_EQ(parameters(chat_url, body, temperature_with_top_p), "top_p ");
   EXPECT_EQ(parameters(chat_url, body, tools_with_json_object), "response_format ");
+  const auto stops = chat(R"("stop":["a"," "])");
+  EXPECT_EQ(parameters(chat_url, stops, blank_stop), "stop[] ") << "the other one is kept";
+  const auto hot = chat(R"("temperature":1.5,"top_p":0.3)");
+  EXPECT_EQ(
+      parameters(chat_url, hot,
+                 features_of({chat_url, hot}) & (temperature_above_1 | temperature_with_top_p)),
+      "temperature ")
+      << "without it nothing is wrong with top_p";
   const std::string response = R"({"input":"x","temperature":0.5,"reasoning":{"effort":"none"}})";
-  EXPECT_EQ(names(features_of({"/v1/responses", response})), "temperature reasoning_effort");
+  EXPECT_EQ(names(features_of({"/v1/responses", response})), "temperature reasoning_off");
   EXPECT_EQ(names(features_of({"/v1/responses", R"({"input":"x","top_p":0.5})"})),
             "top_p sampling_with_reasoning");
 }
@@ -406,6 +457,8 @@ TEST(chat_features, nothing_is_lost_from_generated_bodies) {
           expected |= static_cast<prompt_feature>(i);
       if (expected.has(prompt_feature::temperature_above_1))
         expected |= prompt_feature::temperature;
+      if (expected.has(prompt_feature::blank_stop)) expected |= prompt_feature::stop;
+      if (expected.has(prompt_feature::wide_seed)) expected |= prompt_feature::seed;
     }
     expected |= pairs_in(expected, members);
     const auto body = chat(members);

@@ -43,6 +43,12 @@ TEST(converse_request, messages_and_neighbours) {
       "system":[{"text":"be brief"},{"text":"be kind"}]})"));
 }
 
+TEST(converse_request, instructions_alone_are_asked_as_a_question) {
+  EXPECT_EQ(sent(claude, R"("messages":[{"role":"system","content":"one"},
+      {"role":"developer","content":"two"}])"),
+            json(R"({"messages":[{"role":"user","content":[{"text":"one"},{"text":"two"}]}]})"));
+}
+
 TEST(converse_request, tools_and_their_history) {
   EXPECT_EQ(sent(claude, R"("messages":[
       {"role":"user","content":"weather?"},
@@ -69,7 +75,8 @@ TEST(converse_request, tools_and_their_history) {
         {"text":"and now?"}]}],
       "toolConfig":{"tools":[
         {"toolSpec":{"name":"get","description":"weather","inputSchema":{"json":
-          {"type":"object","properties":{"at":{"type":"string"}}}},"strict":true}},
+          {"type":"object","properties":{"at":{"type":"string"}},"additionalProperties":false}},
+          "strict":true}},
         {"toolSpec":{"name":"bare","inputSchema":{"json":{"type":"object","properties":{}}}}}],
         "toolChoice":{"any":{}}}})"));
 }
@@ -112,6 +119,11 @@ TEST(converse_request, inference_parameters) {
   EXPECT_EQ(sent(adaptive, with(all + R"(,"reasoning_effort":"low")")).at("inferenceConfig"),
             json(R"({"maxTokens":5,"stopSequences":["a"]})"));
   EXPECT_FALSE(sent(claude, hi).as_object().contains("inferenceConfig"));
+  EXPECT_EQ(sent(claude, with(R"("temperature":1.5,"top_p":0.3,"stop":["\n","a"])"))
+                .at("inferenceConfig"),
+            json(R"({"topP":0.3,"stopSequences":["a"]})"));
+  EXPECT_EQ(sent(oss, with(R"("stop":"\n")")).at("inferenceConfig"),
+            json(R"({"stopSequences":["\n"]})"));
   // GPT takes neither heat nor stops, and no limit below 16.
   EXPECT_EQ(sent(gpt, with(R"("max_completion_tokens":5,"temperature":0,"top_p":1,"stop":"a")"))
                 .at("inferenceConfig"),
@@ -140,9 +152,48 @@ TEST(converse_request, reasoning_effort_in_each_form) {
   EXPECT_EQ(fields(adaptive, "none"), "");
   EXPECT_EQ(fields("eu.amazon.nova-2-lite-v1:0", "minimal"),
             R"({"reasoningConfig":{"type":"enabled","maxReasoningEffort":"low"}})");
-  EXPECT_EQ(fields(claude, "low"), "");
-  EXPECT_TRUE(converse_unmappable(lane_of(claude)).has(prompt_feature::reasoning_effort));
-  EXPECT_FALSE(converse_unmappable(lane_of(adaptive)).has(prompt_feature::reasoning_effort));
+  EXPECT_EQ(fields(claude, "medium"), R"({"thinking":{"type":"enabled","budget_tokens":2048}})");
+  EXPECT_EQ(fields(claude, "none"), "");
+  EXPECT_EQ(fields("anthropic.claude-3-5-haiku-20241022-v1:0", "low"), "");
+  const auto short_of = [](const char* limit) {
+    return sent(claude, with(R"("reasoning_effort":"high","max_tokens":)" + std::string(limit)))
+        .as_object();
+  };
+  EXPECT_EQ(short_of("1500").at("additionalModelRequestFields"),
+            json(R"({"thinking":{"type":"enabled","budget_tokens":1499}})"));
+  EXPECT_FALSE(short_of("1024").contains("additionalModelRequestFields"));
+}
+
+TEST(converse_request, who_can_be_told_to_think_or_not) {
+  using enum prompt_feature;
+  const auto lacks = [](const char* model, prompt_feature f) {
+    return converse_unmappable(lane_of(model)).has(f);
+  };
+  for (const char* model :
+       {claude, adaptive, "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+        "anthropic.claude-opus-4-1-20250805-v1:0", "anthropic.claude-sonnet-4-20250514-v1:0",
+        "anthropic.claude-opus-4-20250514-v1:0", "anthropic.claude-3-7-sonnet-20250219-v1:0"}) {
+    EXPECT_FALSE(lacks(model, reasoning_effort)) << model;
+    EXPECT_FALSE(lacks(model, reasoning_off)) << model;
+    EXPECT_TRUE(lacks(model, forced_with_effort)) << model;
+    EXPECT_EQ(lacks(model, effort_without_room), model != adaptive) << model;
+  }
+  EXPECT_TRUE(lacks("anthropic.claude-3-5-haiku-20241022-v1:0", reasoning_effort));
+  EXPECT_FALSE(lacks("anthropic.claude-3-5-haiku-20241022-v1:0", reasoning_off));
+  EXPECT_FALSE(lacks("us.meta.llama4-scout-v1:0", reasoning_off));
+  EXPECT_TRUE(lacks("us.deepseek.r1-v1:0", reasoning_off)) << "always thinks";
+  lane_config terse = lane_of(claude);
+  terse.max_output_tokens = tokens(1024);
+  EXPECT_TRUE(converse_unmappable(terse).has(reasoning_effort));
+}
+
+TEST(converse_request, what_no_model_takes) {
+  for (const auto f : {prompt_feature::assistant_last, prompt_feature::image_detail,
+                       prompt_feature::verbosity, prompt_feature::seed})
+    EXPECT_TRUE(converse_unmappable(lane_of(oss)).has(f)) << name_of(f);
+  EXPECT_TRUE(converse_unmappable(lane_of(claude)).has(prompt_feature::blank_stop));
+  EXPECT_FALSE(converse_unmappable(lane_of(oss)).has(prompt_feature::blank_stop));
+  EXPECT_TRUE(converse_unmappable(lane_of(claude)).has(prompt_feature::schema_constraints));
 }
 
 TEST(converse_request, one_tool_at_a_time) {
@@ -170,18 +221,19 @@ TEST(converse_request, one_tool_at_a_time) {
 TEST(converse_request, schemas_are_text_with_closed_objects) {
   const auto body = sent(claude, with(R"("response_format":{"type":"json_schema","json_schema":{
       "name":"n","description":"d","strict":true,"schema":{"type":"object","properties":{
-        "a":{"type":"array","items":{"type":"object","properties":{}}},
+        "a":{"type":"array","maxItems":9,"items":{"type":"object","properties":{}}},
         "type":{"anyOf":[{"type":"object"},{"type":"null"}]},
-        "b":{"type":"object","additionalProperties":true}}}}})"));
+        "b":{"type":"object"}}}}})"));
   const auto& definition = body.at_pointer("/outputConfig/textFormat/structure/jsonSchema");
   EXPECT_EQ(body.at_pointer("/outputConfig/textFormat/type"), json(R"("json_schema")"));
   EXPECT_EQ(definition.at("name"), json(R"("n")"));
   EXPECT_EQ(definition.at("description"), json(R"("d")"));
   EXPECT_EQ(json(std::string(definition.at("schema").as_string())), json(R"({"type":"object",
       "properties":{
-        "a":{"type":"array","items":{"type":"object","properties":{},"additionalProperties":false}},
+        "a":{"type":"array","items":{"type":"object","properties":{},"additionalProperties":false},
+          "description":"{maxItems: 9}"},
         "type":{"anyOf":[{"type":"object","additionalProperties":false},{"type":"null"}]},
-        "b":{"type":"object","additionalProperties":true}},"additionalProperties":false})"));
+        "b":{"type":"object","additionalProperties":false}},"additionalProperties":false})"));
   EXPECT_TRUE(converse_unmappable(lane_of(gpt)).has(prompt_feature::json_schema));
 }
 

@@ -118,6 +118,26 @@ TEST(generate_content, settings) {
     "responseMimeType":"application/json","responseJsonSchema":{"type":"object"}})"));
 }
 
+TEST(generate_content, a_seed_beyond_32_bits_is_no_seed_here) {
+  const auto out = request(R"("messages":[{"role":"user","content":"w"}],"seed":4294967296)");
+  EXPECT_EQ(out.at("generationConfig"), json("{}"));
+}
+
+TEST(generate_content, budgets_leave_room_for_the_answer) {
+  const auto budget = [](std::string model, const std::string& limit, std::string effort) {
+    return request(R"("messages":[{"role":"user","content":"w"}],"max_tokens":)" + limit +
+                       R"(,"reasoning_effort":")" + effort + '"',
+                   std::move(model))
+        .at_pointer("/generationConfig/thinkingConfig/thinkingBudget")
+        .as_int64();
+  };
+  EXPECT_EQ(budget("gemini-2.5-flash", "2000", "high"), 1999);
+  EXPECT_EQ(budget("gemini-2.5-flash", "1025", "low"), 1024);
+  // Dropped: unsaid, the model would think as it likes.
+  EXPECT_EQ(budget("gemini-2.5-flash", "500", "low"), 0);
+  EXPECT_EQ(budget("gemini-2.5-pro", "500", "low"), 128);
+}
+
 TEST(generate_content, effort_by_family) {
   const auto thinking = [](std::string effort, std::string model) {
     const auto out = request(
@@ -138,14 +158,24 @@ TEST(generate_content, effort_by_family) {
 
 TEST(generate_content, what_models_lack) {
   const auto lacks = [](std::string_view model, prompt_feature f) {
-    return generate_content_unmappable(model).has(f);
+    return generate_content_unmappable(
+               cloud_lane(std::string(model), lane_surface::generate_content))
+        .has(f);
   };
   EXPECT_TRUE(lacks("gemini-3.8-flash", prompt_feature::penalties));
   EXPECT_FALSE(lacks("gemini-2.5-flash", prompt_feature::penalties));
   EXPECT_TRUE(lacks("gemini-2.0-flash", prompt_feature::reasoning_effort));
   EXPECT_FALSE(lacks("gemini-2.5-flash", prompt_feature::reasoning_effort));
-  for (const auto f : {prompt_feature::image_url, prompt_feature::logit_bias,
-                       prompt_feature::unknown_parameter, prompt_feature::unknown_content})
+  for (const char* model : {"gemini-3.8-flash", "gemini-3-flash", "gemini-2.5-pro"})
+    EXPECT_TRUE(lacks(model, prompt_feature::reasoning_off)) << model;
+  for (const char* model : {"gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-2.0-flash"})
+    EXPECT_FALSE(lacks(model, prompt_feature::reasoning_off)) << model;
+  EXPECT_TRUE(lacks("gemini-2.5-flash", prompt_feature::effort_without_room));
+  EXPECT_FALSE(lacks("gemini-3.8-flash", prompt_feature::effort_without_room));
+  for (const auto f :
+       {prompt_feature::image_url, prompt_feature::logit_bias, prompt_feature::wide_seed,
+        prompt_feature::assistant_last, prompt_feature::image_detail, prompt_feature::verbosity,
+        prompt_feature::unknown_parameter, prompt_feature::unknown_content})
     EXPECT_TRUE(lacks("gemini-3.8-flash", f));
   for (const auto f : {prompt_feature::seed, prompt_feature::choices, prompt_feature::stop,
                        prompt_feature::temperature_above_1, prompt_feature::json_schema,
@@ -166,8 +196,8 @@ TEST(generate_content, tools_and_json_together) {
   EXPECT_TRUE(json_asked("gemini-3.8-flash"));
   EXPECT_FALSE(json_asked("gemini-2.5-flash"));
   EXPECT_TRUE(json_asked("endpoints/123")) << "let the model say no";
-  EXPECT_TRUE(
-      generate_content_unmappable("gemini-2.5-flash").has(prompt_feature::tools_with_json_schema));
+  const auto lane = cloud_lane("gemini-2.5-flash", lane_surface::generate_content);
+  EXPECT_TRUE(generate_content_unmappable(lane).has(prompt_feature::tools_with_json_schema));
 }
 
 TEST(generate_content_answer, text_usage_and_tier) {

@@ -73,9 +73,21 @@ TEST(responses_form, settings) {
     "top_logprobs":3,"user":"u","store":false,
     "text":{"format":{"type":"json_schema","name":"n","schema":{"a":1},"strict":false}}})"));
   EXPECT_EQ(request(R"("messages":[{"role":"user","content":"w"}],
-    "response_format":{"type":"json_object"})")
+    "response_format":{"type":"json_object"},"verbosity":"low")")
                 .at("text"),
-            json(R"({"format":{"type":"json_object"}})"));
+            json(R"({"format":{"type":"json_object"},"verbosity":"low"})"));
+  EXPECT_EQ(
+      request(R"("messages":[{"role":"user","content":"w"}],"verbosity":"medium")").at("text"),
+      json(R"({"verbosity":"medium"})"));
+}
+
+TEST(responses_form, images_are_looked_at_as_closely_as_asked) {
+  const auto out = request(R"("messages":[{"role":"user","content":[{"type":"image_url",
+    "image_url":{"url":"data:image/png;base64,QQ==","detail":"high"}}]}])");
+  EXPECT_EQ(out.at_pointer("/input/0/content/0/detail"), "high");
+  const auto lacks = vertex->unmappable(endpoint_kind::chat_completions, lane);
+  EXPECT_FALSE(lacks.has(prompt_feature::image_detail));
+  EXPECT_FALSE(lacks.has(prompt_feature::verbosity));
 }
 
 TEST(responses_form, what_a_surface_refuses_is_left_out) {

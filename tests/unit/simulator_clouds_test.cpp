@@ -198,6 +198,18 @@ TEST_F(simulator_clouds, what_an_api_does_not_know_is_refused_as_it_would) {
   EXPECT_EQ(converse(R"({"messages":[{"role":"user","content":[]},{"role":"user","content":[]}]})")
                 .what.status,
             400);
+  EXPECT_EQ(converse(R"({"messages":[{"role":"user","content":[{"text":"x"}]},
+      {"role":"assistant","content":[{"text":"y"}]}]})")
+                .what.status,
+            400);
+  EXPECT_EQ(generate(R"({"contents":[{"role":"user","parts":[{"text":"x"}]},
+      {"role":"model","parts":[{"text":"y"}]}]})")
+                .what.status,
+            400);
+  EXPECT_EQ(message(R"({"model":"c","max_tokens":5,"messages":[{"role":"user","content":"x"},
+      {"role":"assistant","content":"y"}]})")
+                .what.status,
+            400);
   const reply v = generate("{" + contents + R"(,"generationConfig":{"max_tokens":5}})");
   EXPECT_EQ(v.at("/error/status"), "INVALID_ARGUMENT");
   EXPECT_THAT(v.at("/error/message").as_string().c_str(),

@@ -1,5 +1,6 @@
 #include "workers/providers/anthropic_form.hpp"
 
+#include "workers/providers/enforceable_schema.hpp"
 #include "workers/providers/json_writer.hpp"
 
 #include <algorithm>
@@ -55,9 +56,7 @@ class messages_writer {
 
   void write() {
     const auto& all = chat_.messages;
-    // Instructions alone are asked as a question: there has to be one.
-    const bool only_system = std::all_of(
-        all.begin(), all.end(), [](const chat_message& m) { return m.role == chat_role::system; });
+    const bool only_system = is_instructions_only(chat_);
     if (!only_system) write_system();
     out_.key("messages").open('[');
     for (const chat_message& message : all) {
@@ -227,16 +226,6 @@ std::string_view effort_word(std::string_view effort, const claude_traits& trait
   return effort;
 }
 
-/// As many tokens as LiteLLM gives each effort, and room for an answer.
-std::int64_t thinking_budget(std::string_view effort, std::int64_t max_tokens) {
-  std::int64_t budget = 4096;
-  if (effort == "low" || effort == "minimal") budget = thinking_tokens_min;
-  if (effort == "medium") budget = 2048;
-  if (effort == "xhigh") budget = 8192;
-  if (effort == "max") budget = 16'384;
-  return std::min(budget, max_tokens - 1);
-}
-
 void write_output(const chat_request& chat, const claude_traits& traits, std::int64_t max_tokens,
                   json_writer& out) {
   const std::string_view effort = effort_word(chat.reasoning_effort, traits);
@@ -283,27 +272,38 @@ claude_traits claude_traits_of(std::string_view model) {
   return out;
 }
 
+std::int64_t thinking_budget(std::string_view effort, std::int64_t max_tokens) {
+  std::int64_t budget = 4096;
+  if (effort == "low" || effort == "minimal") budget = thinking_tokens_min;
+  if (effort == "medium") budget = 2048;
+  if (effort == "xhigh") budget = 8192;
+  if (effort == "max") budget = 16'384;
+  return std::min(budget, max_tokens - 1);
+}
+
 prompt_features messages_unmappable(const lane_config& lane) {
   const claude_traits traits = claude_traits_of(lane.as);
-  // A schema that is enforced has to name all properties; a conversation begins with the user.
+  // A schema that is enforced has to name all properties; a conversation begins and ends with the
+  // user. (Older models go on from an assistant's turn, which is not what chat asks for.)
   prompt_features out =
-      prompt_feature::open_schema | prompt_feature::assistant_first | prompt_feature::audio |
-      prompt_feature::file_input | prompt_feature::json_object | prompt_feature::seed |
-      prompt_feature::choices | prompt_feature::temperature_above_1 | prompt_feature::penalties |
-      prompt_feature::logprobs | prompt_feature::logit_bias | prompt_feature::service_tier |
+      prompt_feature::open_schema | prompt_feature::assistant_first |
+      prompt_feature::assistant_last | prompt_feature::image_detail | prompt_feature::audio |
+      prompt_feature::file_input | prompt_feature::blank_stop | prompt_feature::verbosity |
+      prompt_feature::json_object | prompt_feature::seed | prompt_feature::choices |
+      prompt_feature::temperature_above_1 | prompt_feature::penalties | prompt_feature::logprobs |
+      prompt_feature::logit_bias | prompt_feature::service_tier |
       prompt_feature::unknown_parameter | prompt_feature::unknown_content;
   if (!traits.sampling) out |= prompt_feature::temperature | prompt_feature::top_p;
   if (traits.one_heat) out |= prompt_feature::temperature_with_top_p;
   if (traits.adaptive || traits.budgets)
     out |= prompt_feature::forced_with_effort | prompt_feature::sampling_with_effort;
   if (!traits.forced_tools) out |= prompt_feature::tool_choice;
-  if (!traits.formats) out |= prompt_feature::json_schema | prompt_feature::strict_tools;
+  if (traits.formats)
+    out |= prompt_feature::schema_constraints;
+  else
+    out |= prompt_feature::json_schema | prompt_feature::strict_tools;
   if (!traits.adaptive && !traits.budgets) out |= prompt_feature::reasoning_effort;
-  if (traits.budgets) {
-    out |= prompt_feature::effort_without_room;
-    if (lane.max_output_tokens && lane.max_output_tokens->count() <= thinking_tokens_min)
-      out |= prompt_feature::reasoning_effort;
-  }
+  if (traits.budgets) out |= budget_unmappable(lane);
   return out;
 }
 
@@ -315,13 +315,13 @@ std::string write_messages(const chat_request& chat, const lane_config& lane) {
   out.open('{').text("model", lane.as).value("max_tokens", max_tokens);
   messages_writer(chat, out).write();
   write_tools(chat, traits, out);
-  if (!chat.stop.empty()) {
+  const auto without = withheld(chat, messages_unmappable(lane));
+  if (const auto stops = stops_without(chat, without); !stops.empty()) {
     out.key("stop_sequences").open('[');
-    for (const std::string& stop : chat.stop) out.text(stop);
+    for (const auto stop : stops) out.text(stop);
     out.close(']');
   }
-  const auto without = withheld(chat, messages_unmappable(lane));
-  if (chat.temperature && *chat.temperature <= 1 && !without.has(prompt_feature::temperature))
+  if (chat.temperature && !without.has(prompt_feature::temperature))
     out.value("temperature", *chat.temperature);
   if (chat.top_p && !without.has(prompt_feature::top_p)) out.value("top_p", *chat.top_p);
   write_output(chat, traits, max_tokens, out);

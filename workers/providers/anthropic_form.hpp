@@ -1,5 +1,5 @@
 // Chat prompts in the form of Anthropic's Messages, and its answers as chat completions.
-// Source: anthropic (types, lib/_parse/_transform.py), LiteLLM's table of models.
+// Source: anthropic (types), LiteLLM's table of models.
 #pragma once
 
 #include "schemas/config.hpp"
@@ -7,6 +7,7 @@
 #include "workers/providers/chat.hpp"
 #include "workers/providers/foreign_answer.hpp"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -33,8 +34,8 @@ struct claude_traits {
 /// Reads the body of a 2xx response.
 [[nodiscard]] foreign_answer read_messages(std::string_view body);
 
-/// A JSON schema with only what the service can enforce; the rest goes into descriptions, as
-/// Anthropic's own client does it. The text must be valid JSON.
-[[nodiscard]] std::string enforceable_schema(std::string_view schema_json);
+/// The tokens to think for with this effort, below the limit of the answer: as many as LiteLLM
+/// gives.
+[[nodiscard]] std::int64_t thinking_budget(std::string_view effort, std::int64_t max_tokens);
 
 }  // namespace spillway

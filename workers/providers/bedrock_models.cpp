@@ -22,9 +22,9 @@ constexpr prompt_features loose = strict_tools;  // takes tools, but no word on 
 
 // First match wins. What is not refused is sent.
 constexpr bedrock_model models[] = {
-    {"anthropic.claude-opus-4-5", both, none, 5},
-    {"anthropic.claude-sonnet-4-5", both, none, 5},
-    {"anthropic.claude-haiku-4-5", both, none, 5},
+    {"anthropic.claude-opus-4-5", both, budget, 5},
+    {"anthropic.claude-sonnet-4-5", both, budget, 5},
+    {"anthropic.claude-haiku-4-5", both, budget, 5},
     {"anthropic.claude-opus-4-6", both, adaptive, 5},
     {"anthropic.claude-sonnet-4-6", both, adaptive, 5},
     {"anthropic.claude-opus-4-7", heat | schema | loose, adaptive, 5},
@@ -37,7 +37,10 @@ constexpr bedrock_model models[] = {
     {"anthropic.claude-fable-5-1", heat | forced | schema | loose, adaptive, 5},
     {"anthropic.claude-fable-5", heat | schema | loose, adaptive, 5},
     {"anthropic.claude-mythos-5", heat | forced | loose, adaptive, 5},
-    {"anthropic.claude-opus-4-1", both | schema | loose, none, 5},
+    {"anthropic.claude-opus-4-1", both | schema | loose, budget, 5},
+    {"anthropic.claude-opus-4-20", schema | loose, budget, 5},
+    {"anthropic.claude-sonnet-4-20", schema | loose, budget, 5},
+    {"anthropic.claude-3-7", schema | loose, budget, 5},
     {"anthropic.", schema | loose, none, 5},
     {"amazon.nova-2-", schema | loose, nova},
     {"amazon.nova-micro", schema | eyes | loose, none},
@@ -112,8 +115,20 @@ std::string_view base_model(std::string_view id) {
 const bedrock_model& bedrock_model_of(const lane_config& lane) { return row_of(known_id(lane)); }
 
 bool takes_single_calls(const bedrock_model& model) {
+  constexpr std::array<std::string_view, 4> older = {
+      "anthropic.claude-opus-4-1", "anthropic.claude-opus-4-20", "anthropic.claude-sonnet-4-20",
+      "anthropic.claude-3-7"};
   return model.prefix.starts_with("anthropic.claude-") &&
-         model.prefix != "anthropic.claude-opus-4-1";
+         std::find(older.begin(), older.end(), model.prefix) == older.end();
+}
+
+bool is_bedrock_claude(const bedrock_model& model) {
+  return model.prefix.starts_with("anthropic.");
+}
+
+bool thinks_only_if_told(const bedrock_model& model) {
+  return is_bedrock_claude(model) || model.prefix.starts_with("amazon.") ||
+         model.prefix.starts_with("meta.");
 }
 
 bool is_bedrock_gpt_oss(const lane_config& lane) {

@@ -17,6 +17,7 @@ enum class effort_form {
   reasoning,  ///< {"reasoning": {"effort": x}}
   nova,       ///< {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": x}}
   adaptive,   ///< {"thinking": {"type": "adaptive"}, "output_config": {"effort": x}}
+  budget,     ///< {"thinking": {"type": "enabled", "budget_tokens": n}}
 };
 
 struct bedrock_model {
@@ -38,6 +39,11 @@ struct bedrock_model {
 
 /// Claude from 4.5 on can be told to call one tool at a time (`disable_parallel_tool_use`).
 [[nodiscard]] bool takes_single_calls(const bedrock_model&);
+
+[[nodiscard]] bool is_bedrock_claude(const bedrock_model&);
+
+/// Of those that can't be told how hard to think: they don't.
+[[nodiscard]] bool thinks_only_if_told(const bedrock_model&);
 
 /// GPT-5 and later, which refuse sampling parameters while they reason.
 [[nodiscard]] bool is_bedrock_gpt(const lane_config&);

@@ -1,6 +1,7 @@
 // A chat prompt as data, for lanes that are asked in another form than the prompt's own.
 #pragma once
 
+#include "schemas/config.hpp"
 #include "schemas/features.hpp"
 #include "schemas/result.hpp"
 
@@ -18,9 +19,10 @@ enum class chat_role { system, user, assistant, tool };  ///< developer counts a
 
 struct chat_part {
   enum class kind { text, refusal, image_data, image_url, other } what = kind::text;
-  std::string text;        ///< of a text or a refusal; the url of a remote image
-  std::string media_type;  ///< "image/png", of a data URL
-  std::string data;        ///< base64 as given, of a data URL
+  std::string text;         ///< of a text or a refusal; the url of a remote image
+  std::string media_type;   ///< "image/png", of a data URL
+  std::string data;         ///< base64 as given, of a data URL
+  std::string detail = {};  ///< how closely to look at an image; empty: not said
 };
 
 struct chat_tool_call {
@@ -48,6 +50,10 @@ enum class chat_format { text, json_object, json_schema };
 /// Models that think up to a number of tokens take none below, and an answer has to be longer.
 inline constexpr std::int64_t thinking_tokens_min = 1024;
 
+/// What a lane of such a model can't map: thinking in answers as short as that, and any where its
+/// own limit makes them so.
+[[nodiscard]] prompt_features budget_unmappable(const lane_config&);
+
 struct chat_request {
   std::vector<chat_message> messages;
   std::vector<chat_tool> tools;
@@ -66,6 +72,7 @@ struct chat_request {
   std::string schema_name, schema_description, schema_json;
   std::optional<bool> schema_strict;
   std::string reasoning_effort;  ///< empty: not given
+  std::string verbosity;         ///< empty: not given
   std::string service_tier, user;
   prompt_features features;
 };
@@ -76,5 +83,11 @@ struct chat_request {
 /// What a request has to leave out for a lane that can't map these features: those, what of a pair
 /// has to go, and keys that say what goes without saying.
 [[nodiscard]] prompt_features withheld(const chat_request&, prompt_features unmappable);
+
+/// The stops that are left when these are.
+[[nodiscard]] std::vector<std::string_view> stops_without(const chat_request&, prompt_features);
+
+/// Whether there is nothing but instructions: where a form wants a question, they are asked as one.
+[[nodiscard]] bool is_instructions_only(const chat_request&);
 
 }  // namespace spillway

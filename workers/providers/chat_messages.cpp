@@ -49,6 +49,7 @@ void chat_walk::messages(std::string_view key, element value) {
     return notes_.wrong(key, "a list of messages");
   if (keep_) out_.messages.reserve(list.size());
   for (const element item : list) message(item);
+  if (assistant_spoke_) notes_.note(assistant_last, key);
 }
 
 void chat_walk::role_of(const object& fields, chat_message& to) {
@@ -74,6 +75,7 @@ void chat_walk::message(element value) {
   if (made.role != chat_role::system) {
     if (assistant && !begun_) notes_.note(assistant_first, "messages");
     begun_ = true;
+    assistant_spoke_ = assistant;
   }
   for (const auto [key, member] : fields) {
     if (member.is_null() || key == "role") continue;
@@ -155,11 +157,14 @@ void chat_walk::image(element value, chat_message& to) {
   std::string_view url;
   if (value.get_object().get(fields) || fields.at_key("url").get_string().get(url))
     return notes_.wrong("messages[].content[].image_url", "an object with a url");
+  std::string_view detail;
   for (const auto [key, member] : fields) {
-    std::string_view detail;
-    const bool usual = key == "detail" && !member.get_string().get(detail) && detail == "auto";
-    if (key != "url" && !usual) unknown("messages[].content[].image_url.", key, member);
+    if (key == "url") continue;
+    if (key != "detail" || member.get_string().get(detail))
+      unknown("messages[].content[].image_url.", key, member);
   }
+  if (!detail.empty() && detail != "auto")
+    notes_.note(image_detail, "messages[].content[].image_url.detail");
   chat_part made;
   const auto head = data_url_head(url);
   if (const auto data = read_data_url(head, url)) {
@@ -171,6 +176,7 @@ void chat_walk::image(element value, chat_message& to) {
     made = {chat_part::kind::image_url, copy(url), {}, {}};
     notes_.note(head.empty() ? image_url : unknown_content, "messages[].content[].image_url");
   }
+  made.detail = copy(detail);
   to.parts.push_back(std::move(made));
 }
 

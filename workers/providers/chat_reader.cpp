@@ -1,7 +1,9 @@
 #include "workers/providers/chat_walk.hpp"
+#include "workers/providers/enforceable_schema.hpp"
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 
 namespace spillway {
 
@@ -12,20 +14,13 @@ using enum prompt_feature;
 
 namespace {
 
-/// Whether some object of a schema may have properties that it does not name, and says so.
-bool is_open_schema(element schema) {
-  array items;
-  object fields;
-  if (!schema.get_array().get(items))
-    return std::any_of(items.begin(), items.end(),
-                       [](element item) { return is_open_schema(item); });
-  if (schema.get_object().get(fields)) return false;
-  for (const auto [key, value] : fields) {
-    bool allowed = true;
-    if (key == "additionalProperties" && (value.get_bool().get(allowed) || allowed)) return true;
-    if (is_open_schema(value)) return true;
-  }
-  return false;
+bool is_blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos;
+}
+
+bool is_narrow(std::int64_t seed) {
+  return seed >= std::numeric_limits<std::int32_t>::min() &&
+         seed <= std::numeric_limits<std::int32_t>::max();
 }
 
 }  // namespace
@@ -59,6 +54,7 @@ const chat_walk::key_reader chat_walk::readers[] = {
     {"response_format", &chat_walk::format},
     {"reasoning_effort", &chat_walk::effort},
     {"service_tier", &chat_walk::tier},
+    {"verbosity", &chat_walk::length},
     {"audio", &chat_walk::voices},
     {"modalities", &chat_walk::modalities},
     // These ask for something else than the answer to the messages: never left out.
@@ -179,6 +175,7 @@ void chat_walk::stop_texts(std::string_view key, element value) {
     if (text.empty()) return;  // stops nothing
     out_.stop.push_back(copy(text));
     notes_.note(stop, key);
+    if (is_blank(text)) notes_.note(blank_stop, value.is_array() ? "stop[]" : key);
   };
   array list;
   if (value.get_array().get(list)) return take(value);
@@ -190,6 +187,7 @@ void chat_walk::seed_number(std::string_view key, element value) {
   if (value.get_int64().get(number)) return notes_.wrong(key, "a whole number");
   out_.seed = number;
   notes_.note(seed, key);
+  if (!is_narrow(number)) notes_.note(wide_seed, key);
 }
 
 void chat_walk::choice_count(std::string_view key, element value) {
@@ -220,7 +218,7 @@ void chat_walk::effort(std::string_view key, element value) {
   std::string_view text;
   if (value.get_string().get(text)) return notes_.wrong(key, "a string");
   notes_.effort = out_.reasoning_effort = text;
-  notes_.note(reasoning_effort, key);
+  notes_.note(text == "none" ? reasoning_off : reasoning_effort, key);
 }
 
 void chat_walk::tier(std::string_view key, element value) {
@@ -229,6 +227,13 @@ void chat_walk::tier(std::string_view key, element value) {
   out_.service_tier = copy(text);
   // These two leave the choice to the account, so that the lane's tier is as good as any.
   if (text != "auto" && text != "default") notes_.note(service_tier, key);
+}
+
+void chat_walk::length(std::string_view key, element value) {
+  read_text(key, value, out_.verbosity);
+  std::string_view text;
+  const bool usual = !value.get_string().get(text) && text == "medium";
+  notes_.note_unless(usual, verbosity, key);
 }
 
 void chat_walk::format(std::string_view key, element value) {
@@ -262,7 +267,7 @@ void chat_walk::schema(const object& fields) {
       read_text("response_format.json_schema.description", value, out_.schema_description);
     } else if (key == "schema") {
       out_.schema_json = copy_json(value);
-      if (is_open_schema(value)) notes_.note(open_schema, "response_format");
+      note_schema("response_format.json_schema.schema", value);
       if (!value.is_object()) notes_.wrong("response_format.json_schema.schema", "an object");
     } else if (key == "strict" && !value.get_bool().get(on)) {
       out_.schema_strict = on;
@@ -270,6 +275,12 @@ void chat_walk::schema(const object& fields) {
       unknown(where, key, value);
     }
   }
+}
+
+void chat_walk::note_schema(std::string_view key, element schema) {
+  const auto found = schema_features(schema);
+  for (const auto feature : {open_schema, schema_constraints})
+    if (found.has(feature)) notes_.note(feature, key);
 }
 
 void chat_walk::unknown(std::string_view where, std::string_view key, element value) {
@@ -308,8 +319,8 @@ void chat_walk::tool(element value) {
       made.strict = on;
       if (on) notes_.note(strict_tools, "tools[].function.strict");
       element schema;
-      if (on && !fields.at_key("parameters").get(schema) && is_open_schema(schema))
-        notes_.note(open_schema, "tools[].function.parameters");
+      if (on && !fields.at_key("parameters").get(schema))
+        note_schema("tools[].function.parameters", schema);
     } else {
       unknown("tools[].function.", key, member);
     }
@@ -359,13 +370,34 @@ prompt_features withheld(const chat_request& chat, prompt_features unmappable) {
   const bool thinks = chat.reasoning_effort != "none";
   if (out.has(effort_without_room) && chat.max_tokens && *chat.max_tokens <= thinking_tokens_min)
     out |= reasoning_effort;
+  if (out.has(wide_seed) && chat.seed && !is_narrow(*chat.seed)) out |= seed;
+  if (out.has(temperature_above_1) && chat.temperature && *chat.temperature > 1) out |= temperature;
   if (out.has(sampling_with_reasoning) && thinks) out |= sampling_features;
   if (out.has(sampling_with_effort) && thinks && !chat.reasoning_effort.empty())
     out |= temperature | top_p;
-  if (out.has(temperature_with_top_p) && chat.temperature && chat.top_p)
+  if (out.has(temperature_with_top_p) && chat.temperature && *chat.temperature <= 1 && chat.top_p)
     out |= *chat.temperature == 1 ? temperature : top_p;
   if (out.has(tools_with_json_object) && !chat.tools.empty()) out |= json_object;
   return out;
+}
+
+prompt_features budget_unmappable(const lane_config& lane) {
+  const auto limit = lane.max_output_tokens;
+  const bool no_room = limit && limit->count() <= thinking_tokens_min;
+  return no_room ? effort_without_room | reasoning_effort : prompt_features(effort_without_room);
+}
+
+std::vector<std::string_view> stops_without(const chat_request& chat, prompt_features without) {
+  std::vector<std::string_view> out;
+  if (without.has(stop)) return out;
+  for (const std::string& text : chat.stop)
+    if (!without.has(blank_stop) || !is_blank(text)) out.push_back(text);
+  return out;
+}
+
+bool is_instructions_only(const chat_request& chat) {
+  return std::all_of(chat.messages.begin(), chat.messages.end(),
+                     [](const chat_message& m) { return m.role == chat_role::system; });
 }
 
 result<chat_request> read_chat(std::string_view body) {

@@ -61,6 +61,7 @@ class chat_walk {
   void format(std::string_view key, element value);
   void effort(std::string_view key, element value);
   void tier(std::string_view key, element value);
+  void length(std::string_view key, element value);
   void streaming(std::string_view key, element value);
   void voices(std::string_view key, element) { notes_.note(prompt_feature::audio, key); }
   void modalities(std::string_view key, element value);
@@ -74,6 +75,7 @@ class chat_walk {
   void tool_calls(element value, chat_message& to);
   void tool(element value);
   void schema(const object& fields);
+  void note_schema(std::string_view key, element schema);
   void unknown(std::string_view where, std::string_view key, element value);
 
   body_notes& notes_;
@@ -81,7 +83,8 @@ class chat_walk {
   chat_request& out_;
   bool keep_;
   bool completion_limit_ = false;
-  bool begun_ = false;  ///< a message that is no instruction was read
+  bool begun_ = false;            ///< a message that is no instruction was read
+  bool assistant_spoke_ = false;  ///< the last of those was an assistant's
 };
 
 }  // namespace spillway

@@ -20,8 +20,4 @@ namespace spillway {
 /// The body of a 2xx response. An answer the model spoilt is an error.
 [[nodiscard]] foreign_answer read_converse(std::string_view body);
 
-/// Closes the objects of a schema: {"type":"object"} without additionalProperties gets it as false,
-/// which Bedrock demands of every one.
-[[nodiscard]] std::string closed_schema(std::string_view schema_json);
-
 }  // namespace spillway

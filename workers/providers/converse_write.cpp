@@ -1,19 +1,17 @@
+#include "workers/providers/anthropic_form.hpp"
 #include "workers/providers/bedrock_models.hpp"
 #include "workers/providers/converse.hpp"
-#include "workers/providers/json_reader.hpp"
+#include "workers/providers/enforceable_schema.hpp"
 #include "workers/providers/json_writer.hpp"
 
 #include <algorithm>
 #include <cctype>
+#include <limits>
 #include <vector>
 
 namespace spillway {
 
 namespace {
-
-using simdjson::dom::array;
-using simdjson::dom::element;
-using simdjson::dom::object;
 
 constexpr std::size_t id_bytes_max = 64;
 
@@ -38,12 +36,16 @@ class converse_writer {
       : request_(request),
         lane_(lane),
         model_(bedrock_model_of(lane)),
-        refused_(withheld(request, converse_unmappable(lane))) {}
+        refused_(withheld(request, converse_unmappable(lane))),
+        instructions_only_(is_instructions_only(request)) {}
 
   std::string write();
 
  private:
   [[nodiscard]] bool may(prompt_feature f) const { return !refused_.has(f); }
+  [[nodiscard]] bool is_system(const chat_message& m) const {
+    return m.role == chat_role::system && !instructions_only_;
+  }
   void text_block(std::string_view text) { json_.open('{').text("text", text).close('}'); }
   void system();
   void messages();
@@ -66,6 +68,7 @@ class converse_writer {
   const lane_config& lane_;
   const bedrock_model& model_;
   prompt_features refused_;
+  bool instructions_only_;
   std::string out_;
   json_writer json_{out_};
 };
@@ -86,7 +89,7 @@ std::string converse_writer::write() {
 void converse_writer::system() {
   bool any = false;
   for (const auto& message : request_.messages) {
-    if (message.role != chat_role::system) continue;
+    if (!is_system(message)) continue;
     for (const auto& part : message.parts) {
       if (part.text.empty()) continue;
       if (!any) json_.key("system").open('[');
@@ -100,7 +103,7 @@ void converse_writer::system() {
 void converse_writer::messages() {
   json_.key("messages").open('[');
   for (std::size_t i = 0; i < request_.messages.size();)
-    i = request_.messages[i].role == chat_role::system ? i + 1 : turn(i);
+    i = is_system(request_.messages[i]) ? i + 1 : turn(i);
   json_.close(']');
 }
 
@@ -114,7 +117,7 @@ std::size_t converse_writer::turn(std::size_t first) {
   json_.open('{').text("role", model ? "assistant" : "user").key("content").open('[');
   std::size_t written = 0, i = first;
   for (; i < request_.messages.size(); ++i) {
-    if (request_.messages[i].role == chat_role::system) continue;
+    if (is_system(request_.messages[i])) continue;
     if (of_model(i) != model) break;
     written += blocks(request_.messages[i]);
   }
@@ -171,15 +174,15 @@ void converse_writer::inference() {
   const auto limit = request_.max_tokens;
   const bool warm = request_.temperature && may(prompt_feature::temperature);
   const bool nucleus = request_.top_p && may(prompt_feature::top_p);
-  const bool stops = !request_.stop.empty() && may(prompt_feature::stop);
-  if (!limit && !warm && !nucleus && !stops) return;
+  const auto stops = stops_without(request_, refused_);
+  if (!limit && !warm && !nucleus && stops.empty()) return;
   json_.key("inferenceConfig").open('{');
   if (limit) json_.value("maxTokens", std::max<std::int64_t>(*limit, model_.max_tokens_least));
-  if (warm) json_.value("temperature", std::min(*request_.temperature, 1.0));
+  if (warm) json_.value("temperature", *request_.temperature);
   if (nucleus) json_.value("topP", *request_.top_p);
-  if (stops) {
+  if (!stops.empty()) {
     json_.key("stopSequences").open('[');
-    for (const auto& text : request_.stop) json_.text(text);
+    for (const auto text : stops) json_.text(text);
     json_.close(']');
   }
   json_.close('}');
@@ -228,11 +231,17 @@ void converse_writer::tools() {
 void converse_writer::tool_spec(const chat_tool& tool) {
   json_.open('{').key("toolSpec").open('{').text("name", tool.name);
   if (!tool.description.empty()) json_.text("description", tool.description);
+  const bool strict = tool.strict == true && may(prompt_feature::strict_tools);
+  constexpr std::string_view any_object = R"({"type":"object","properties":{}})";
+  const auto given =
+      tool.parameters_json.empty() ? any_object : std::string_view(tool.parameters_json);
   json_.key("inputSchema").open('{');
-  json_.raw("json", tool.parameters_json.empty() ? R"({"type":"object","properties":{}})"
-                                                 : tool.parameters_json);
+  if (strict)
+    json_.raw("json", enforceable_schema(given));
+  else
+    json_.raw("json", given);
   json_.close('}');
-  if (tool.strict == true && may(prompt_feature::strict_tools)) json_.value("strict", true);
+  if (strict) json_.value("strict", true);
   json_.close('}').close('}');
 }
 
@@ -253,9 +262,10 @@ void converse_writer::extra_fields() {
 bool converse_writer::effort(json_writer& fields) {
   const std::string_view effort = request_.reasoning_effort;
   if (effort.empty() || !may(prompt_feature::reasoning_effort)) return false;
-  // Without the field these two do not think.
-  const bool off_by_default =
-      model_.effort == effort_form::nova || model_.effort == effort_form::adaptive;
+  // Without the field these do not think.
+  const bool off_by_default = model_.effort == effort_form::nova ||
+                              model_.effort == effort_form::adaptive ||
+                              model_.effort == effort_form::budget;
   if (effort == "none" && off_by_default) return false;
   const std::string_view least = effort == "minimal" ? "low" : effort;
   switch (model_.effort) {
@@ -274,6 +284,13 @@ bool converse_writer::effort(json_writer& fields) {
       fields.raw("thinking", R"({"type":"adaptive"})").key("output_config").open('{');
       fields.text("effort", least).close('}');
       break;
+    case effort_form::budget: {
+      constexpr auto no_limit = std::numeric_limits<std::int64_t>::max();
+      const auto budget = thinking_budget(effort, request_.max_tokens.value_or(no_limit));
+      fields.key("thinking").open('{').text("type", "enabled");
+      fields.value("budget_tokens", budget).close('}');
+      break;
+    }
   }
   return true;
 }
@@ -293,7 +310,7 @@ void converse_writer::output_format() {
   if (request_.format != chat_format::json_schema || !may(prompt_feature::json_schema)) return;
   json_.key("outputConfig").open('{').key("textFormat").open('{').text("type", "json_schema");
   json_.key("structure").open('{').key("jsonSchema").open('{');
-  json_.text("schema", closed_schema(request_.schema_json));
+  json_.text("schema", enforceable_schema(request_.schema_json));
   if (!request_.schema_name.empty()) json_.text("name", request_.schema_name);
   if (!request_.schema_description.empty()) json_.text("description", request_.schema_description);
   json_.close('}').close('}').close('}').close('}');
@@ -306,54 +323,6 @@ void converse_writer::tier() {
     json_.raw("serviceTier", R"({"type":"priority"})");
 }
 
-void append_closed(element value, std::string& out);
-
-void append_member(std::string_view key, element value, std::string& out) {
-  json_writer json(out);
-  array list;
-  object map;
-  json.key(key);
-  if ((key == "properties" || key == "$defs" || key == "definitions") &&
-      !value.get_object().get(map)) {
-    json.open('{');
-    for (const auto [name, inner] : map) {
-      json.key(name);
-      append_closed(inner, out);
-    }
-    json.close('}');
-  } else if ((key == "anyOf" || key == "allOf" || key == "oneOf") && !value.get_array().get(list)) {
-    json.open('[');
-    for (const element inner : list) {
-      if (out.back() != '[') out += ',';
-      append_closed(inner, out);
-    }
-    json.close(']');
-  } else if (key == "items") {
-    append_closed(value, out);
-  } else {
-    json.raw(json_of(value));
-  }
-}
-
-void append_closed(element value, std::string& out) {
-  object fields;
-  if (value.get_object().get(fields)) {
-    out += json_of(value);
-    return;
-  }
-  out += '{';
-  bool is_object = false, told = false;
-  for (const auto [key, member] : fields) {
-    std::string_view type;
-    is_object = is_object || key == "properties" ||
-                (key == "type" && !member.get_string().get(type) && type == "object");
-    told = told || key == "additionalProperties";
-    append_member(key, member, out);
-  }
-  if (is_object && !told) json_writer(out).value("additionalProperties", false);
-  out += '}';
-}
-
 }  // namespace
 
 prompt_features converse_unmappable(const lane_config& lane) {
@@ -361,25 +330,24 @@ prompt_features converse_unmappable(const lane_config& lane) {
   const bedrock_model& model = bedrock_model_of(lane);
   // JSON without a schema has no field here. A tool that has to be called, with any object as its
   // input, is no way around: models then give back the empty object (seen by LiteLLM).
-  auto refused = open_schema | assistant_first | image_url | audio | file_input | json_object |
-                 seed | choices | temperature_above_1 | penalties | logprobs | logit_bias |
-                 service_tier | unknown_parameter | unknown_content | model.refuses;
+  auto refused = open_schema | assistant_first | assistant_last | image_url | image_detail | audio |
+                 file_input | json_object | verbosity | seed | choices | temperature_above_1 |
+                 penalties | logprobs | logit_bias | service_tier | unknown_parameter |
+                 unknown_content | model.refuses;
+  // What is not enforced is refused: "properties maximum, minimum are not supported".
+  if (!refused.has(json_schema) || !refused.has(strict_tools)) refused |= schema_constraints;
+  if (is_bedrock_claude(model)) refused |= blank_stop;
   if (model.effort == effort_form::none) refused |= reasoning_effort;
-  if (model.effort == effort_form::adaptive) refused |= forced_with_effort | sampling_with_effort;
+  if (model.effort == effort_form::none && !thinks_only_if_told(model)) refused |= reasoning_off;
+  if (model.effort == effort_form::adaptive || model.effort == effort_form::budget)
+    refused |= forced_with_effort | sampling_with_effort;
+  if (model.effort == effort_form::budget) refused |= budget_unmappable(lane);
   if (!takes_single_calls(model)) refused |= parallel_tool_calls;
   return refused;
 }
 
 std::string write_converse(const chat_request& request, const lane_config& lane) {
   return converse_writer(request, lane).write();
-}
-
-std::string closed_schema(std::string_view schema_json) {
-  const parsed_json json = parse_json(schema_json);
-  std::string out;
-  if (!json.ok || !json.root.is_object()) return "{}";
-  append_closed(json.root, out);
-  return out;
 }
 
 }  // namespace spillway

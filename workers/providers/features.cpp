@@ -158,8 +158,11 @@ void note_members(std::string_view key, element value, body_notes& notes) {
     object format;
     std::string_view word;
     if (path == "reasoning.effort") {
-      notes.note(feature::reasoning_effort, path);
       if (!member.get_string().get(word)) notes.effort = word;
+      notes.note(word == "none" ? feature::reasoning_off : feature::reasoning_effort, path);
+    } else if (path == "text.verbosity") {
+      notes.note_unless(!member.get_string().get(word) && word == "medium", feature::verbosity,
+                        path);
     } else if (path == "text.format" && !member.get_object().get(format)) {
       const auto type = text_at(format, "type");
       if (type == "json_object") notes.note(feature::json_object, path);
@@ -167,6 +170,16 @@ void note_members(std::string_view key, element value, body_notes& notes) {
     } else {
       notes.note(feature::unknown_parameter, path);
     }
+  }
+}
+
+void note_include(element list, body_notes& notes) {
+  array names;
+  std::string_view name;
+  if (list.get_array().get(names)) return notes.wrong("include", "a list");
+  for (const element item : names) {
+    const bool logprobs = !item.get_string().get(name) && name == "message.output_text.logprobs";
+    notes.note(logprobs ? feature::logprobs : feature::unknown_parameter, "include");
   }
 }
 
@@ -182,6 +195,8 @@ void walk_responses(const object& body, body_notes& notes) {
       note_responses_choice(value, notes);
     } else if (key == "parallel_tool_calls") {
       if (is_false(value)) notes.note(feature::parallel_tool_calls, key);
+    } else if (key == "include") {
+      note_include(value, notes);
     } else if (key == "reasoning" || key == "text") {
       note_members(key, value, notes);
     } else if (key == "previous_response_id" || key == "conversation" || key == "prompt") {
@@ -189,7 +204,7 @@ void walk_responses(const object& body, body_notes& notes) {
     } else {
       const bool usual =
           key == "instructions" || key == "max_output_tokens" ||
-          (key == "background" && is_false(value)) || (key == "include" && size_of(value) == 0) ||
+          (key == "background" && is_false(value)) ||
           (key == "truncation" && !value.get_string().get(text) && text == "disabled");
       if (!usual) notes.note(feature::unknown_parameter, key);
     }
@@ -284,7 +299,9 @@ void body_notes::note_pairs() {
     pair(feature::forced_with_effort, feature::tool_choice);
     if (short_answer) pair(feature::effort_without_room, feature::reasoning_effort);
   }
-  if (features.has(feature::temperature) && features.has(feature::top_p))
+  const bool lukewarm =
+      features.has(feature::temperature) && !features.has(feature::temperature_above_1);
+  if (lukewarm && features.has(feature::top_p))
     pair(feature::temperature_with_top_p, feature::top_p);
   if (features.has(feature::tools)) {
     pair(feature::tools_with_json_object, feature::json_object);

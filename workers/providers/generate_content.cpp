@@ -200,9 +200,12 @@ void write_tools(const chat_request& chat, json_writer& out) {
 
 /// Levels for Gemini 3, and Google's own equivalents in tokens for 2.5. Thoughts are never asked
 /// for: they would be billed as they are and thrown away.
-void write_thinking(const chat_request& chat, const gemini_traits& traits, json_writer& out) {
-  const std::string_view effort = chat.reasoning_effort;
+void write_thinking(const chat_request& chat, const gemini_traits& traits, prompt_features without,
+                    json_writer& out) {
+  std::string_view effort = chat.reasoning_effort;
   if (effort.empty() || (!traits.thinking_levels && !traits.thinking_budgets)) return;
+  // Left out, the key would mean more thinking than was asked for: the least comes closer.
+  if (without.has(prompt_feature::reasoning_effort)) effort = "none";
   struct step {
     std::string_view effort, level;
     std::int64_t budget;
@@ -220,7 +223,8 @@ void write_thinking(const chat_request& chat, const gemini_traits& traits, json_
     const bool too_low = found->level == "MINIMAL" && !traits.minimal_level;
     out.text("thinkingLevel", too_low ? "LOW" : found->level);
   } else {
-    out.value("thinkingBudget", std::max(found->budget, traits.budget_min));
+    const auto room = chat.max_tokens.value_or(found->budget + 1) - 1;
+    out.value("thinkingBudget", std::max(std::min(found->budget, room), traits.budget_min));
   }
   out.close('}');
 }
@@ -231,12 +235,12 @@ void write_settings(const chat_request& chat, const gemini_traits& traits, promp
   if (chat.max_tokens) out.value("maxOutputTokens", *chat.max_tokens);
   if (chat.temperature) out.value("temperature", *chat.temperature);
   if (chat.top_p) out.value("topP", *chat.top_p);
-  if (!chat.stop.empty()) {
+  if (const auto stops = stops_without(chat, without); !stops.empty()) {
     out.key("stopSequences").open('[');
-    for (const std::string& stop : chat.stop) out.text(stop);
+    for (const auto stop : stops) out.text(stop);
     out.close(']');
   }
-  if (chat.seed) out.value("seed", *chat.seed);
+  if (chat.seed && !without.has(prompt_feature::seed)) out.value("seed", *chat.seed);
   if (chat.n != 1) out.value("candidateCount", chat.n);
   if (traits.penalties) {
     if (chat.presence_penalty) out.value("presencePenalty", *chat.presence_penalty);
@@ -252,7 +256,7 @@ void write_settings(const chat_request& chat, const gemini_traits& traits, promp
     out.text("responseMimeType", "application/json");
   if (chat.format == chat_format::json_schema && !chat.schema_json.empty())
     out.raw("responseJsonSchema", chat.schema_json);
-  write_thinking(chat, traits, out);
+  write_thinking(chat, traits, without, out);
   out.close('}');
 }
 
@@ -279,35 +283,39 @@ gemini_traits gemini_traits_of(std::string_view model) {
   out.thinking_levels = version >= 3;
   out.thinking_budgets = version >= 2.5 && version < 3;
   out.minimal_level = out.thinking_levels && flash && version < 3.65;
+  out.can_stop_thinking = version > 0 && version < 3 && (flash || !out.thinking_budgets);
   out.budget_min = out.thinking_budgets && !flash ? 128 : 0;
   out.penalties = version < 3;
   out.tools_and_json = version == 0 || version >= 3;  // the unknown ones can say no themselves
   return out;
 }
 
-prompt_features generate_content_unmappable(std::string_view model) {
-  const gemini_traits traits = gemini_traits_of(model);
-  prompt_features out = prompt_feature::image_url | prompt_feature::audio |
-                        prompt_feature::file_input | prompt_feature::parallel_tool_calls |
-                        prompt_feature::strict_tools | prompt_feature::logit_bias |
-                        prompt_feature::service_tier | prompt_feature::unknown_parameter |
-                        prompt_feature::unknown_content;
+prompt_features generate_content_unmappable(const lane_config& lane) {
+  const gemini_traits traits = gemini_traits_of(lane.as);
+  prompt_features out =
+      prompt_feature::image_url | prompt_feature::image_detail | prompt_feature::wide_seed |
+      prompt_feature::verbosity | prompt_feature::assistant_last | prompt_feature::audio |
+      prompt_feature::file_input | prompt_feature::parallel_tool_calls |
+      prompt_feature::strict_tools | prompt_feature::logit_bias | prompt_feature::service_tier |
+      prompt_feature::unknown_parameter | prompt_feature::unknown_content;
   if (!traits.penalties) out |= prompt_feature::penalties;
   if (!traits.thinking_levels && !traits.thinking_budgets) out |= prompt_feature::reasoning_effort;
+  if (!traits.can_stop_thinking) out |= prompt_feature::reasoning_off;
+  if (traits.thinking_budgets) out |= budget_unmappable(lane);
   if (!traits.tools_and_json)
     out |= prompt_feature::tools_with_json_object | prompt_feature::tools_with_json_schema;
   return out;
 }
 
-std::string write_generate_content(const chat_request& chat, std::string_view model) {
-  const gemini_traits traits = gemini_traits_of(model);
+std::string write_generate_content(const chat_request& chat, const lane_config& lane) {
+  const gemini_traits traits = gemini_traits_of(lane.as);
   std::string body;
   json_writer out(body);
   out.open('{');
   write_system(chat, out);
   contents_writer(chat, traits, out).write();
   write_tools(chat, out);
-  write_settings(chat, traits, withheld(chat, generate_content_unmappable(model)), out);
+  write_settings(chat, traits, withheld(chat, generate_content_unmappable(lane)), out);
   out.close('}');
   return body;
 }

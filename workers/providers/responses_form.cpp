@@ -26,15 +26,16 @@ std::string joined_text(const chat_message& message) {
 }
 
 void write_input_part(const chat_part& part, json_writer& out) {
+  const std::string_view detail = part.detail.empty() ? "auto" : std::string_view(part.detail);
   if (is_text(part)) {
     out.open('{').text("type", "input_text").text("text", part.text).close('}');
   } else if (part.what == chat_part::kind::image_data) {
     const std::string url = "data:" + part.media_type + ";base64," + part.data;
     out.open('{').text("type", "input_image").text("image_url", url);
-    out.text("detail", "auto").close('}');
+    out.text("detail", detail).close('}');
   } else if (part.what == chat_part::kind::image_url) {
     out.open('{').text("type", "input_image").text("image_url", part.text);
-    out.text("detail", "auto").close('}');
+    out.text("detail", detail).close('}');
   }
 }
 
@@ -126,8 +127,7 @@ void write_tools(const chat_request& chat, json_writer& out) {
 }
 
 void write_format(const chat_request& chat, json_writer& out) {
-  if (chat.format == chat_format::text) return;
-  out.key("text").open('{').key("format").open('{');
+  out.key("format").open('{');
   if (chat.format == chat_format::json_object) {
     out.text("type", "json_object");
   } else {
@@ -137,14 +137,23 @@ void write_format(const chat_request& chat, json_writer& out) {
     out.raw("schema", chat.schema_json.empty() ? "{}" : chat.schema_json);
     out.value("strict", chat.schema_strict.value_or(false));
   }
-  out.close('}').close('}');
+  out.close('}');
+}
+
+void write_text_settings(const chat_request& chat, prompt_features without, json_writer& out) {
+  const bool format = chat.format != chat_format::text;
+  const bool length = !chat.verbosity.empty() && !without.has(prompt_feature::verbosity);
+  if (!format && !length) return;
+  out.key("text").open('{');
+  if (format) write_format(chat, out);
+  if (length) out.text("verbosity", chat.verbosity);
+  out.close('}');
 }
 
 void write_settings(const chat_request& chat, prompt_features without, json_writer& out) {
   if (chat.max_tokens)
     out.value("max_output_tokens", std::max(*chat.max_tokens, output_tokens_min));
-  if (chat.temperature && !without.has(prompt_feature::temperature) &&
-      !(*chat.temperature > 1 && without.has(prompt_feature::temperature_above_1)))
+  if (chat.temperature && !without.has(prompt_feature::temperature))
     out.value("temperature", *chat.temperature);
   if (chat.top_p && !without.has(prompt_feature::top_p)) out.value("top_p", *chat.top_p);
   if (chat.parallel_tool_calls && !without.has(prompt_feature::parallel_tool_calls))
@@ -197,7 +206,7 @@ std::string write_responses(const chat_request& chat, std::string_view model,
   out.open('{').text("model", model);
   write_messages(chat, out);
   write_tools(chat, out);
-  write_format(chat, out);
+  write_text_settings(chat, without, out);
   write_settings(chat, withheld(chat, without), out);
   out.value("store", false).close('}');
   return body;

@@ -15,8 +15,9 @@ namespace {
 
 // What the OpenAI-compatible endpoint silently ignores, as documented.
 constexpr prompt_features compatible_unmappable =
-    prompt_feature::parallel_tool_calls | prompt_feature::logit_bias |
-    prompt_feature::service_tier | prompt_feature::unknown_parameter;
+    prompt_feature::parallel_tool_calls | prompt_feature::image_detail |
+    prompt_feature::logit_bias | prompt_feature::verbosity | prompt_feature::service_tier |
+    prompt_feature::unknown_parameter;
 
 std::string path_text(std::string_view text) {
   static constexpr char digits[] = "0123456789ABCDEF";
@@ -85,7 +86,7 @@ http_request vertex_provider::encode(const prompt_view& prompt, const lane_confi
   switch (lane.surface) {
     case lane_surface::generate_content:
       out.target = model_path(lane.as) + ":generateContent";
-      out.body = write_generate_content(chat_of(prompt, lane), lane.as);
+      out.body = write_generate_content(chat_of(prompt, lane), lane);
       break;
     case lane_surface::predict:
       out.target = model_path(lane.as) + ":predict";
@@ -122,7 +123,7 @@ bool vertex_provider::serves(endpoint_kind endpoint, const lane_config& lane) co
 
 prompt_features vertex_provider::unmappable(endpoint_kind endpoint, const lane_config& lane) const {
   switch (lane.surface) {
-    case lane_surface::generate_content: return generate_content_unmappable(lane.as);
+    case lane_surface::generate_content: return generate_content_unmappable(lane);
     case lane_surface::predict: return predict_unmappable(lane.as);
     case lane_surface::responses:
       if (endpoint == endpoint_kind::responses) return prompt_feature::service_tier;

@@ -43,6 +43,9 @@ constexpr std::array converse_fields{"additionalModelRequestFields",
                                      "requestMetadata",
                                      "serviceTier",
                                      "modelId"};
+constexpr std::string_view no_prefill =
+    "This model does not support assistant message prefill. The conversation must end with a user "
+    "message.";
 constexpr std::array inference_fields{"temperature", "topP", "stopSequences"};
 constexpr std::array messages_fields{"model",
                                      "stop_sequences",
@@ -325,23 +328,28 @@ bool body_pass::check_native() {
                     "A conversation must start with a user message. Try again with a conversation "
                     "that starts with a user message.");
       if (!sum_.speaks_with_assistant()) return invalid("messages");
-      return sum_.alternates ||
-             fail("messages",
-                  "messages: roles must alternate between \"user\" and \"assistant\", but found "
-                  "the same role twice in a row");
+      if (!sum_.alternates)
+        return fail("messages",
+                    "messages: roles must alternate between \"user\" and \"assistant\", but found "
+                    "the same role twice in a row");
+      return sum_.ends_with_user || fail("messages", std::string(no_prefill));
     case call_kind::generate_content:
       if (sum_.messages == 0)
         return fail("contents",
                     "Unable to submit request because at least one contents field is required. "
                     "Learn more: https://cloud.google.com/vertex-ai/generative-ai/docs/");
-      return sum_.speaks_with_model() || fail("contents", "Please use a valid role: user, model.");
+      if (!sum_.speaks_with_model())
+        return fail("contents", "Please use a valid role: user, model.");
+      return sum_.ends_with_user ||
+             fail("contents", "Please ensure that the last content has the role user.");
     case call_kind::messages:
       if (facts_.max_output == 0) return fail("max_tokens", "max_tokens: Field required");
       if (sum_.messages == 0) return fail("messages", "messages: at least one message is required");
-      return sum_.speaks_with_assistant() ||
-             fail("messages",
-                  "messages: Unexpected role \"system\". The Messages API accepts a top-level "
-                  "`system` parameter, not \"system\" as an input message role.");
+      if (!sum_.speaks_with_assistant())
+        return fail("messages",
+                    "messages: Unexpected role \"system\". The Messages API accepts a top-level "
+                    "`system` parameter, not \"system\" as an input message role.");
+      return sum_.ends_with_user || fail("messages", std::string(no_prefill));
     case call_kind::titan:
     case call_kind::predict:
       return !texts_.empty() || fail(std::string(text_key(facts_.kind)), "Missing input.");

@@ -67,7 +67,8 @@ void text_sum::text(std::string_view s) {
 
 void text_sum::role(std::string_view name) {
   const std::uint64_t now = hash_bytes(name, 1);
-  if (messages == 0) starts_with_user = name == "user";
+  ends_with_user = name == "user";
+  if (messages == 0) starts_with_user = ends_with_user;
   if (messages > 0 && now == last_role) alternates = false;
   if (name != "user") ++not_user;
   if (name != "assistant") ++not_assistant;

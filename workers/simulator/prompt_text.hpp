@@ -15,7 +15,7 @@ struct text_sum {
   std::int64_t tokens = 0;  ///< counted otherwise: token ids, messages, images
   std::uint64_t hash = 0;
   std::int64_t messages = 0;
-  bool starts_with_user = true;
+  bool starts_with_user = true, ends_with_user = true;
   bool alternates = true;  ///< no two messages in a row have the same role
   /// Messages whose role is none of these.
   std::int64_t not_user = 0, not_assistant = 0, not_model = 0;
