@@ -211,6 +211,22 @@ def refused_port():
         yield held.getsockname()[1]
 
 
+def free_ports(count):
+    """For servers that have to be told one: below the range of outgoing connections, or somebody
+    could have it by the time the server has started."""
+    found = []
+    for port in random.sample(range(15000, 32000), 2000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError("no free port")
+
+
 # ---- prompts ----
 
 _QUESTIONS = None
