@@ -1,8 +1,6 @@
 """A broker that dies, freezes, loses replies, forgets, refuses."""
 
 import base64
-import random
-import socket
 import time
 import uuid
 
@@ -10,6 +8,7 @@ import kafka_client
 from fleet import wait
 from kafka_local import Broker
 from kafka_proxy import KafkaProxy
+from support import free_ports
 from table import row
 
 TRANSACTION_TIMEOUT_S = 10
@@ -48,7 +47,7 @@ def lost_replies(bench):
     advertised = {"advertised.listeners": f"CLIENT://127.0.0.1:{proxy.port}"}
     broker = Broker(bench.folder / "kafka", advertised)
     # The broker talks to itself by the advertised address, too.
-    port = _free_ports(1)[0]
+    [port] = free_ports(1)
     broker.port, proxy.target = port, ("127.0.0.1", port)
     bench.on_end(broker.close)
     broker.start()
@@ -89,21 +88,6 @@ def _delete_group(brokers, name):
     admin.close()
 
 
-def _free_ports(count):
-    """Below the range of outgoing connections: nobody takes them meanwhile."""
-    found = []
-    for port in random.sample(range(15000, 32000), 2000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise AssertionError("no free port")
-
-
 def _second_broker(first, folder):
     """A broker beside `first`, in the same cluster; not started."""
     saved = dict(line.split("=", 1) for line in (first.folder / "ports").read_text().split())
@@ -117,7 +101,7 @@ def _second_broker(first, folder):
     (folder / "data" / "meta.properties").write_text(
         f"version=1\nnode.id=2\ncluster.id={meta['cluster.id']}\ndirectory.id={identity}\n"
     )
-    [port] = _free_ports(1)
+    [port] = free_ports(1)
     return Broker(
         folder,
         {

@@ -98,6 +98,15 @@ class Process:
         assert last["event"] == "summary", f"the last event is no summary: {last}"
         return last
 
+    def health(self, pool_name, lane_name=None):
+        """How the lanes of a pool were in the events of `--json` so far."""
+        return {
+            one["health"]
+            for event in self.events()
+            for one in event["lanes"]
+            if one["pool"] == pool_name and lane_name in (None, one["lane"])
+        }
+
     def signal(self, number):
         self.popen.send_signal(number)
 
@@ -158,11 +167,22 @@ class Simulator:
         with self._opener.open(request, timeout=10) as answer:
             answer.read()
 
+    def release(self, *pools):
+        """Ends the pools' faults; calls that were held are answered."""
+        for name in pools or ["main"]:
+            self.control(pool=name, faults=[])
+
     def wait_for(self, condition, what, seconds=30):
         return wait_until(lambda: condition(self.stats()), what, seconds)
 
     def stop(self):
         self.process.kill()
+
+
+def held(share):
+    """Faults that keep a share of the prompts unanswered until `Simulator.release`: what is to
+    happen while calls are open happens then, on a machine of any speed."""
+    return [{"kind": "hold", "share": share, "by": "prompt"}]
 
 
 def sim_pool(name="main", provider="openai", **changes):
@@ -206,9 +226,25 @@ def pool(endpoint, name="main", provider="openai", lanes=None, **changes):
 @contextlib.contextmanager
 def refused_port():
     """A port of this machine where nobody listens, kept from others meanwhile."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
+
+
+def free_ports(count):
+    """For servers that have to be told one: below the range of outgoing connections, or somebody
+    could have it by the time the server has started."""
+    found = []
+    for port in random.sample(range(15000, 32000), 2000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError("no free port")
 
 
 # ---- prompts ----

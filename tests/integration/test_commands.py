@@ -12,6 +12,7 @@ from support import (
     USAGE,
     Case,
     Job,
+    held,
     lane,
     pool,
     prompt,
@@ -212,7 +213,7 @@ class RunOutputs(Case):
 
 class StatusCommand(Case):
     def test_status_while_running_and_after_the_end(self):
-        sim, job, ids = self.simple_job(60, sim_changes={"latency": "400ms"})
+        sim, job, ids = self.simple_job(60, sim_changes={"faults": held(0.1)})
         process = job.start("--quiet")
         sim.wait_for(lambda s: s["answered"] > 0, "a first answer")
 
@@ -225,6 +226,8 @@ class StatusCommand(Case):
 
         status = wait_until(running, "the status shows answers")
         self.assertEqual((status["alive"], status["pid"]), (True, process.popen.pid))
+        self.assertLess(status["progress"]["answered"], 60)
+        sim.release()
         self.assertEqual(process.wait(), OK)
         text = self.command("status", "--state", job.state, expect=OK).out
         self.assertIn("State: finished", text)

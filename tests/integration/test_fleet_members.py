@@ -11,7 +11,7 @@ import unittest
 
 from fleet_support import wire
 from serve_support import ERROR_ROWS, OK, PARTITIONS, STOPPED, ServeCase
-from support import STORAGE, USAGE, prompt, refused_port, wait_until, write_prompts
+from support import STORAGE, USAGE, held, prompt, refused_port, wait_until, write_prompts
 from test_metrics import unpacked_promtool
 
 
@@ -72,6 +72,9 @@ class Pages(ServeCase):
     def test_health_and_metrics_during_a_run(self):
         path = self.folder / "in.jsonl"
         write_prompts(path, 3000)
+        self.lanes["main"] = {"timeout": "120s"}
+        self.configure()
+        self.sim.control(pool="main", faults=held(0.002))
         member = self.serve()
         self.submit(path, "j", "--tenant", "lab", "--budget", "5")
         self.sim.wait_for(lambda s: s["answered"] > 100, "it is under way")
@@ -84,6 +87,7 @@ class Pages(ServeCase):
         for shown in ('spillway_job_budget_usd{', 'tenant="lab"', 'spillway_partitions{',
                       'spillway_lane_calls_total{', 'spillway_transactions_committed_total'):
             self.assertIn(shown, text)
+        self.sim.release()
         promtool = shutil.which("promtool")
         if promtool or shutil.which("apt-get"):
             checked = subprocess.run([promtool or unpacked_promtool(), "check", "metrics"],
@@ -112,20 +116,23 @@ class Life(ServeCase):
 
     def test_drained_and_started_again_nothing_is_sent_twice(self):
         path = self.folder / "in.jsonl"
-        ids = write_prompts(path, 1200)
+        ids = {}
         first, second = self.serve("a", "b")
-        self.submit(path, "j")
         for member in (first, second):
+            job = f"of-{member.name}"  # of its own: however long the start takes, there is work
+            ids[job] = write_prompts(path, 700, prefix=job)
+            self.submit(path, job)
             before = self.sim.stats()["answered"]
             self.sim.wait_for(lambda s: s["answered"] > before + 50, "it is under way")
             member.stop(expect=OK)
             self.assertIn("nothing is in flight", member.log)
             # The same one again, while nobody has missed it yet.
             self.run_member(member.name).wait_log("partitions assigned")
-        self.wait_finished("j", expect=OK)
-        self.check_answers(self.results("j", expect=OK)[0], ids)
+        for job in ids:
+            self.wait_finished(job, expect=OK)
+            self.check_answers(self.results(job, expect=OK)[0], ids[job])
         stats = self.sim.stats()
-        self.assertEqual((stats["requests"], stats["dropped"]), (1200, 0))
+        self.assertEqual((stats["requests"], stats["dropped"]), (1400, 0))
 
     def test_of_two_with_one_name_the_older_makes_way(self):
         older = self.serve()
@@ -141,9 +148,11 @@ class Life(ServeCase):
 
 
 class HandOver(ServeCase):
-    sim_pools = {"main": {"latency": "6s"}}
+    sim_pools = {"main": {"faults": held(1)}}
 
     def test_answers_that_outlive_a_hand_over_are_counted(self):
+        self.lanes["main"] = {"timeout": "120s"}
+        self.configure()
         first = self.serve("a")
         self.fleet_command("jobs", "open", "j", expect=OK)
         ids = [f"{p}-{i}" for p in range(PARTITIONS) for i in range(5)]
@@ -152,7 +161,8 @@ class HandOver(ServeCase):
                                     for i in ids if i.startswith(f"{p}-")], partition=p)
         self.sim.wait_for(lambda s: s["pools"]["main"]["in_flight"] == len(ids), "all are called")
         second = self.run_member("b")
-        second.wait_log("partitions assigned")
+        wait_until(second.owned, f"it works on some{self.logs()}", 60)
+        self.sim.release()
         self.wait_status("j", lambda s: s["answered"] == len(ids), "all are answered")
         self.fleet_command("jobs", "close", "j", expect=OK)
         self.wait_finished("j", expect=OK)

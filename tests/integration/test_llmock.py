@@ -4,7 +4,7 @@ import json
 import unittest
 
 from foreign_support import ForeignServer, ask, foreign_packages
-from support import ERROR_ROWS, Case, Job, lane, pool, prompt, refused_port, write_prompts
+from support import ERROR_ROWS, Case, Job, free_ports, lane, pool, prompt, write_prompts
 
 PACKAGE = "llmock==0.2.2"
 
@@ -14,8 +14,7 @@ class JudgingProvider(Case):
         """The provider's base URL."""
         python = foreign_packages.interpreter(PACKAGE)
         self.program = python.parent / "llmock"
-        with refused_port() as port:
-            pass
+        [port] = free_ports(1)
         url = f"http://127.0.0.1:{port}"
         command = [python, self.program, "serve", "--host", "127.0.0.1", "--port", port]
         server = ForeignServer(self, "llmock", [*command, *flags, "--log-level", "warning"])

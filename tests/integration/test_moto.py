@@ -8,7 +8,7 @@ import threading
 import unittest
 
 from foreign_support import ForeignServer, ask, foreign_packages
-from support import ERROR_ROWS, STOPPED, Case, Job, lane, pool, prompt, refused_port
+from support import ERROR_ROWS, STOPPED, Case, Job, free_ports, lane, pool, prompt
 
 PACKAGES = ("moto[server]==5.2.5", "botocore==1.44.5")
 REGION = "us-east-1"
@@ -76,8 +76,7 @@ class SignaturesChecked(Case):
     def setUp(self):
         super().setUp()
         python = foreign_packages.interpreter(*PACKAGES)
-        with refused_port() as self.port:
-            pass
+        [self.port] = free_ports(1)
         url = f"http://127.0.0.1:{self.port}"
         moto = ForeignServer(
             self, "moto", [python, "-m", "moto.server", "-H", "127.0.0.1", "-p", self.port]

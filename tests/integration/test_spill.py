@@ -77,7 +77,7 @@ class SpillOver(Case):
             self.assertEqual({r["spillway"]["pool"] for r in job.rows()}, {expected})
 
     def test_latency_order_prefers_the_faster_pool(self):
-        sim = self.simulate(sim_pool("slow", latency="300ms"), sim_pool("fast", latency="5ms"))
+        sim = self.simulate(sim_pool("slow", latency="2s"), sim_pool("fast", latency="5ms"))
         few = lane(quota={"concurrency": 4})
         job = Job(
             self,

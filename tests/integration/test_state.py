@@ -12,8 +12,10 @@ from support import (
     USAGE,
     Case,
     Job,
+    held,
     pool,
     sim_pool,
+    wait_until,
     write_prompts,
 )
 
@@ -258,7 +260,7 @@ class TouchedState(Half):
 
 class TwoProcesses(Case):
     def test_a_second_run_of_the_same_job_is_refused(self):
-        sim, job, ids = self.simple_job(100, {"latency": "200ms"})
+        sim, job, ids = self.simple_job(100, {"faults": held(0.1)})
         first = job.start("--quiet")
         sim.wait_for(lambda s: s["answered"] > 0, "answers")
         for flags in ([], ["--overwrite"]):
@@ -281,6 +283,8 @@ class TwoProcesses(Case):
             expect=USAGE,
         )
         self.assertIn("in use", process.err)
+        self.assertIsNone(first.code)
+        sim.release()
         self.assertEqual(first.wait(), OK)
         self.check_each_once(job, ids)
         self.assertEqual(sim.stats()["requests"], 100)
@@ -300,14 +304,16 @@ class TwoProcesses(Case):
 class AnswersWrittenButNotRecorded(Case):
     def test_rows_of_open_calls_are_adopted_not_sent_again(self):
         # An older state with newer rows is what a power cut between the two leaves behind.
-        sim, job, ids = self.simple_job(40, {"latency": "1s"}, {"quota": {"concurrency": 8}})
-        process = job.start("--quiet")
+        sim, job, ids = self.simple_job(40, {"faults": held(1)}, {"quota": {"concurrency": 8}})
+        process = job.start("--json")
         sim.wait_for(lambda s: s["in_flight"] == 8, "eight calls under way")
         process.signal(signal.SIGSTOP)
         older = self.folder / "older.state"
         shutil.copytree(job.state, older)
         process.signal(signal.SIGCONT)
         process.signal(signal.SIGTERM)
+        wait_until(lambda: any(e["state"] == "draining" for e in process.events()), "it drains")
+        sim.release()
         self.assertEqual(process.wait(), STOPPED)
         written = job.output.read_bytes()
         self.assertEqual(len(job.rows()), 8)

@@ -38,6 +38,7 @@ pools:
       - { kind: quota, from: 5s, to: 20s, factor: 0.5 }
       - { kind: down, to: 20s, close: true }
       - { kind: missing-model, model: m, until: 10s }
+      - { kind: hold, share: 0.03, by: prompt }
   - name: plain
     provider: openai
     latency: 20ms
@@ -59,13 +60,15 @@ pools:
   EXPECT_EQ(p.quota.burst, 1s);
   EXPECT_EQ(p.price.input, pico_usd_per_token(750'000));
   EXPECT_EQ(p.price.cached_input, pico_usd_per_token(75'000));
-  ASSERT_EQ(p.faults.size(), 6u);
+  ASSERT_EQ(p.faults.size(), 7u);
   EXPECT_EQ(p.faults[0].retry_after, 3s);
   EXPECT_TRUE(p.faults[0].by_prompt);
   EXPECT_EQ(p.faults[1].to, 2s);
   EXPECT_EQ(p.faults[3].factor, 0.5);
   EXPECT_TRUE(p.faults[4].close);
   EXPECT_EQ(p.faults[5].to, 10s);
+  EXPECT_EQ(p.faults[6].kind, fault_kind::hold);
+  EXPECT_TRUE(p.faults[6].by_prompt);
   EXPECT_EQ(config->pools[1].base_path(), "/plain/v1");
   EXPECT_EQ(config->pools[1].latency.median, 20ms);
   EXPECT_FALSE(config->pools[1].quota.rpm);

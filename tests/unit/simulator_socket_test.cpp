@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 
 namespace spillway::test {
 namespace {
@@ -143,6 +144,29 @@ TEST(simulator_socket, a_stop_ends_calls_that_hang_or_wait) {
   EXPECT_EQ(stat(sim, "/dropped"), 2);
   EXPECT_EQ(stat(sim, "/in_flight"), 0);
   sim.stop();  // again: nothing to do
+}
+
+TEST(simulator_socket, held_calls_are_answered_once_the_faults_are_replaced) {
+  auto config = four_pools();
+  config.pools[1].faults[0].kind = simulated::fault_kind::hold;
+  const auto sim = start(config);
+  sim_client first(sim), other(sim);
+  std::optional<sim_client> gone(sim);
+  first.send(chat("hang", "[[id:1]]"));
+  gone->send(chat("hang", "[[id:2]]"));
+  while (stat(sim, "/in_flight") < 2) std::this_thread::yield();
+  gone.reset();
+  while (stat(sim, "/dropped") < 1) std::this_thread::yield();
+  other.send(chat("fine", "[[id:3]]"));
+  EXPECT_THAT(other.response(), HasSubstr("[[re:3]]"));
+  EXPECT_EQ(stat(sim, "/pools/hang/in_flight"), 1);
+  const std::string change = R"({"pool":"hang","faults":[]})";
+  other.send("POST /_sim/control HTTP/1.1\r\ncontent-length: " + std::to_string(change.size()) +
+             "\r\n\r\n" + change);
+  EXPECT_THAT(other.response(), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(first.response(), HasSubstr("[[re:1]]"));
+  first.send(chat("hang", "[[id:4]]"));
+  EXPECT_THAT(first.response(), HasSubstr("[[re:4]]"));
 }
 
 TEST(simulator_socket, a_client_that_leaves_frees_its_place) {

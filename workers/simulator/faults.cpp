@@ -14,7 +14,8 @@ bool in_force(const fault_config& f, duration elapsed) {
 }
 
 bool by_share(const fault_config& f) {
-  return f.kind == fault_kind::error || f.kind == fault_kind::hang || f.kind == fault_kind::reset;
+  return f.kind == fault_kind::error || f.kind == fault_kind::hang || f.kind == fault_kind::hold ||
+         f.kind == fault_kind::reset;
 }
 
 constexpr duration latency_max = std::chrono::hours(24);

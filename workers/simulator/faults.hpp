@@ -21,8 +21,8 @@ class fault_plan {
   /// The `down` fault in force, or null.
   [[nodiscard]] const fault_config* down(duration elapsed) const;
   [[nodiscard]] bool model_missing(duration elapsed, std::string_view model) const;
-  /// The error, hang or reset that befalls a call, or null. A later fault's share is taken from
-  /// the calls that no earlier one took.
+  /// The error, hang, hold or reset that befalls a call, or null. A later fault's share is taken
+  /// from the calls that no earlier one took.
   [[nodiscard]] const fault_config* befalling(duration elapsed, std::uint64_t call,
                                               std::uint64_t prompt) const;
 

@@ -109,6 +109,7 @@ class connection final : public closable {
  private:
   static constexpr std::size_t read_bytes_min = 2048;
   static constexpr std::size_t output_kept = 256u << 10;
+  static constexpr duration look_again = std::chrono::milliseconds(5);  // at what is held
   static constexpr bool plain = std::is_same_v<Stream, tcp_socket>;
 
   task<bool> open() {
@@ -165,10 +166,12 @@ class connection final : public closable {
   /// True when the response was written whole while the client was there.
   task<bool> carry_out(const verdict& v) {
     if (v.delay > duration{}) {
-      error_code ec;
-      timer_.expires_after(v.delay);
-      co_await timer_.async_wait(asio::redirect_error(use_task, ec));
-      if (ec || client_left()) co_return false;
+      const bool there = co_await pause(v.delay);
+      if (!there) co_return false;
+    }
+    while (!worker_.providers.may_end(v)) {
+      const bool there = co_await pause(look_again);
+      if (!there) co_return false;
     }
     switch (v.what) {
       case action::reply: break;
@@ -178,6 +181,14 @@ class connection final : public closable {
     }
     const bool sent = co_await send(output_);
     co_return sent;
+  }
+
+  /// False when it was ended, or the client left meanwhile.
+  task<bool> pause(duration time) {
+    error_code ec;
+    timer_.expires_after(time);
+    co_await timer_.async_wait(asio::redirect_error(use_task, ec));
+    co_return !ec && !client_left();
   }
 
   [[nodiscard]] bool client_left() {

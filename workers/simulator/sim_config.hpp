@@ -18,6 +18,7 @@ inline constexpr std::size_t pools_max = 64;  // a pool is one bit in the record
 enum class fault_kind {
   error,          ///< a complete error answer
   hang,           ///< no answer until the client leaves
+  hold,           ///< no answer until the pool's faults are replaced
   reset,          ///< half an answer, then the connection is cut
   quota,          ///< the quota is multiplied by `factor`
   down,           ///< every call gets 503, or its connection closed
@@ -26,7 +27,7 @@ enum class fault_kind {
 
 struct fault_config {
   fault_kind kind = fault_kind::error;
-  double share = 1;        ///< error, hang, reset: of the calls no earlier fault took
+  double share = 1;        ///< error, hang, hold, reset: of calls no earlier one took
   bool by_prompt = false;  ///< choose by prompt, so that a retry meets the same fault again
   duration from{};         ///< since the simulator started
   duration to = duration::max();

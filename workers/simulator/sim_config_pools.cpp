@@ -76,6 +76,7 @@ fault_config read_fault(yaml_map fault) {
   const auto kind = fault.choice<fault_kind>("kind",
                                              {{"error", fault_kind::error},
                                               {"hang", fault_kind::hang},
+                                              {"hold", fault_kind::hold},
                                               {"reset", fault_kind::reset},
                                               {"quota", fault_kind::quota},
                                               {"down", fault_kind::down},
@@ -91,6 +92,7 @@ fault_config read_fault(yaml_map fault) {
       f.retry_after = fault.time("retry_after");
       break;
     case fault_kind::hang:
+    case fault_kind::hold:
     case fault_kind::reset: read_share(fault, f); break;
     case fault_kind::quota:
       f.factor = fault.number("factor", {.min = 0, .max = 100}, need::required).value_or(1);

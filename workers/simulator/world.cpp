@@ -62,6 +62,7 @@ struct world::admission {
   rate_state rates;
   duration delay{};
   token_charge unused;
+  std::size_t held_by = 0;
 };
 
 world::pool::pool(const pool_spec& s, std::uint64_t own_seed, time_point start, identity& who)
@@ -200,11 +201,13 @@ world::admission world::admit(std::size_t index, const reply_context& c, const c
     ++(seen.anywhere ? total_.repeated_ids : total_.distinct_ids);
   }
   if (a.what == admission::step::down) return a;
-  if (!a.fault || a.fault->kind == fault_kind::reset)
+  const bool hangs = a.fault && a.fault->kind == fault_kind::hang;
+  const bool held = a.fault && a.fault->kind == fault_kind::hold;
+  if (held) a.held_by = p.fault_sets.size();
+  if (!a.fault || held || a.fault->kind == fault_kind::reset)
     a.unused = minus(charge, settled_charge(p.spec, call, size));
   a.delay = latency_of(p.spec.latency, p.seed, c.call);
-  const bool ends = !a.fault || a.fault->kind != fault_kind::hang;
-  p.quota.started(ends ? std::optional(c.now + a.delay) : std::nullopt);
+  p.quota.started(hangs || held ? std::nullopt : std::optional(c.now + a.delay));
   p.counters.entered();
   total_.entered();
   return a;
@@ -236,6 +239,7 @@ verdict world::serve_call(const route& r, const reply_context& context, const ca
   v.id = call.id;
   v.size = size;
   v.unused = a.unused;
+  v.held_by = a.held_by;
   if (a.fault && a.fault->kind == fault_kind::hang) {
     v.what = action::hang;
   } else if (a.fault && a.fault->kind == fault_kind::error) {
@@ -245,9 +249,15 @@ verdict world::serve_call(const route& r, const reply_context& context, const ca
     append_answer(c, call, size, out);
     v.answer = true;
     v.status = 200;
-    if (a.fault) v.what = action::reset;
+    if (a.fault && a.fault->kind == fault_kind::reset) v.what = action::reset;
   }
   return v;
+}
+
+bool world::may_end(const verdict& v) const {
+  if (v.held_by == 0) return true;
+  const std::lock_guard lock(mutex_);
+  return pools_[v.pool]->fault_sets.size() != v.held_by;
 }
 
 void world::finish(const verdict& v, bool delivered) {

@@ -35,9 +35,10 @@ struct verdict {
   duration delay{};
   bool keep_alive = true;
 
-  // For `finish`.
+  // For `finish` and `may_end`.
   static constexpr std::size_t no_pool = ~std::size_t{0};
   std::size_t pool = no_pool;  ///< no_pool: not a provider's call, nothing to finish
+  std::size_t held_by = 0;     ///< number of the faults that keep the answer; 0: none do
   bool counted = false;        ///< holds a place among the calls in flight
   bool answer = false;         ///< the response is an answer, not an error
   bool no_entry = false;       ///< refused for its key, token or signature
@@ -56,6 +57,8 @@ class world {
   /// call_reader::padding readable bytes.
   verdict arrive(time_point now, const request_head&, std::string_view body, call_reader&,
                  std::string& out);
+  /// False while the faults keep it. To be asked now and then, once `delay` is over.
+  [[nodiscard]] bool may_end(const verdict&) const;
   /// `delivered`: the response was written whole while the client was there.
   void finish(const verdict&, bool delivered);
 
