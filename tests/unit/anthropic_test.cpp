@@ -161,6 +161,11 @@ TEST(anthropic_request, effort_by_family) {
             json(R"({"thinking":{"type":"enabled","budget_tokens":1499}})"));
   EXPECT_EQ(asked("high", "claude-sonnet-4-5", R"(,"max_tokens":600)"), json("{}"));
   EXPECT_EQ(asked("high", "claude-3-5-haiku-latest"), json("{}"));
+  auto terse = cloud_lane("claude-sonnet-4-5", lane_surface::messages);
+  terse.max_output_tokens = tokens(1024);
+  const auto out = translated(*anthropic, terse,
+                              std::string(hi) + R"(,"reasoning_effort":"low","max_tokens":3000)");
+  EXPECT_EQ(out.as_object().count("thinking"), 0u) << "the lane says that it leaves it out";
 }
 
 TEST(anthropic_request, what_models_lack) {

@@ -226,21 +226,17 @@ std::string_view effort_word(std::string_view effort, const claude_traits& trait
   return effort;
 }
 
-void write_output(const chat_request& chat, const claude_traits& traits, std::int64_t max_tokens,
-                  json_writer& out) {
-  const std::string_view effort = effort_word(chat.reasoning_effort, traits);
+void write_output(const chat_request& chat, const claude_traits& traits, prompt_features without,
+                  std::int64_t max_tokens, json_writer& out) {
+  const bool dropped = without.has(prompt_feature::reasoning_effort);
+  const auto effort = dropped ? std::string_view() : effort_word(chat.reasoning_effort, traits);
   const bool schema = chat.format == chat_format::json_schema && traits.formats;
   const bool steered = traits.adaptive && !effort.empty();
   if (steered) {
     out.key("thinking").open('{').text("type", "adaptive").close('}');
   } else if (traits.budgets && !effort.empty()) {
-    const auto budget = thinking_budget(chat.reasoning_effort, max_tokens);
-    if (budget >= thinking_tokens_min)
-      out.key("thinking")
-          .open('{')
-          .text("type", "enabled")
-          .value("budget_tokens", budget)
-          .close('}');
+    out.key("thinking").open('{').text("type", "enabled");
+    out.value("budget_tokens", thinking_budget(chat.reasoning_effort, max_tokens)).close('}');
   }
   if (!schema && !steered) return;
   out.key("output_config").open('{');
@@ -324,7 +320,7 @@ std::string write_messages(const chat_request& chat, const lane_config& lane) {
   if (chat.temperature && !without.has(prompt_feature::temperature))
     out.value("temperature", *chat.temperature);
   if (chat.top_p && !without.has(prompt_feature::top_p)) out.value("top_p", *chat.top_p);
-  write_output(chat, traits, max_tokens, out);
+  write_output(chat, traits, without, max_tokens, out);
   // Anything that looks like a person's address or number is refused.
   if (!chat.user.empty() && chat.user.find_first_of("@+") == std::string::npos)
     out.key("metadata").open('{').text("user_id", chat.user).close('}');
