@@ -75,6 +75,13 @@ void scheduler::retire(time_point now, std::vector<call_ended>&& calls, stripe_r
   for (auto& part : stripes_) collect(part, actions);
 }
 
+const prompt* scheduler::prompt_of(position where, call_id call) const {
+  if (const auto late = late_.find(call); late != late_.end()) return &late->second.prompt.what;
+  const auto& active = stripes_[stripe_of(where)].active;
+  const auto it = active.find(where);
+  return it != active.end() && it->second.call == call ? &it->second.what : nullptr;
+}
+
 /// Gives the call's permit and reservation back; returns what it is charged.
 nano_usd scheduler::end_call(time_point now, active_prompt& active, partition_state* home,
                              call_ended& ended, tick_actions& actions) {

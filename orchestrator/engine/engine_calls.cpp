@@ -3,6 +3,7 @@
 #include "orchestrator/engine/engine.hpp"
 #include "orchestrator/engine/for_items.hpp"
 #include "orchestrator/engine/unsent.hpp"
+#include "workers/providers/answer_parts.hpp"
 
 namespace spillway {
 namespace {
@@ -35,9 +36,10 @@ std::vector<call_ended> engine::decode(std::vector<call_result>&& calls, time_po
   for_items(*runner_, calls.size(), [&](std::size_t i) {
     const auto& open = opened[i];
     const auto& lane = scheduler_->lane_at(open.lane).setup().config;
-    ended[i] = {open.where, calls[i].id,
-                open.pool->adapter->decode(url_of(open.endpoint), calls[i], lane, open.asked),
-                calls[i].sent_at, calls[i].done_at};
+    auto out = open.pool->adapter->decode(url_of(open.endpoint), calls[i], lane, open.asked);
+    if (const auto* asked = scheduler_->prompt_of(open.where, calls[i].id))
+      require_parts(view_of(*asked), scheduler_->lane_at(open.lane).setup().provider, out);
+    ended[i] = {open.where, calls[i].id, std::move(out), calls[i].sent_at, calls[i].done_at};
   });
   for (std::size_t i = 0; i < ended.size(); ++i) {
     auto& out = ended[i].outcome;
