@@ -57,6 +57,7 @@ struct call_ended {
   call_id call;
   spillway::outcome outcome;
   time_point sent_at{}, done_at{};
+  std::string told{};  ///< of a failure: see `lane::end_call`
 };
 
 /// Why a shard was read.

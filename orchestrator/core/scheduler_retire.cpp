@@ -88,7 +88,7 @@ nano_usd scheduler::end_call(time_point now, active_prompt& active, partition_st
   auto& l = *lanes_[active.lane.value()].state;
   const auto& out = ended.outcome;
   const auto latency = ended.done_at - ended.sent_at;
-  const auto charge = l.end_call(now, active.cost, active.size(), out, latency);
+  const auto charge = l.end_call(now, active.cost, active.size(), out, latency, ended.told);
   note_probe(active, ended.outcome);
   if (out.down == down_cause::auth || out.down == down_cause::billing)
     for (auto& other : lanes_)
