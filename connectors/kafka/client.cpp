@@ -1,5 +1,7 @@
 #include "connectors/kafka/client.hpp"
 
+#include "orchestrator/runtime/masking.hpp"
+
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -149,12 +151,7 @@ client::~client() {
   rd_kafka_destroy_flags(handle_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 
-std::string client::redacted(std::string text) const {
-  for (const auto& secret : secrets_)
-    for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at + 3))
-      text.replace(at, secret.size(), "***");
-  return text;
-}
+std::string client::redacted(std::string text) const { return masked(std::move(text), secrets_); }
 
 void client::on_error(int code, std::string reason) {
   reason = redacted(std::move(reason));

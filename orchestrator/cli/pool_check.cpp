@@ -152,6 +152,19 @@ bool lists_models(const pool_config& pool) {
   return pool.provider != provider_kind::bedrock && pool.provider != provider_kind::vertex;
 }
 
+bool tells_health(const pool_config& pool) {
+  return pool.provider == provider_kind::openai_compatible;
+}
+
+std::string health_path(std::string_view prefix) {
+  const auto slash = prefix.rfind('/');
+  const auto last = slash == prefix.npos ? std::string_view() : prefix.substr(slash + 1);
+  const bool version =
+      last.size() > 1 && last[0] == 'v' && last.find_first_not_of("0123456789", 1) == last.npos;
+  if (version) prefix.remove_suffix(prefix.size() - slash);
+  return std::string(prefix) + "/health";
+}
+
 std::string smallest_prompt(const std::string& model, endpoint_kind kind) {
   const auto quoted = json_string(model);
   std::string body;
@@ -284,6 +297,27 @@ check_finding no_credentials(std::string_view why) {
     remedy = found->remedy;
   return {"", "credentials", check_level::problem, clipped(printable(why), 300),
           std::string(remedy)};
+}
+
+check_finding judge_health(const probe_answer& answer) {
+  const auto finding = [](check_level level, std::string text, std::string remedy) {
+    return check_finding{"", "health", level, std::move(text), std::move(remedy)};
+  };
+  if (answer.fault != probe_fault::none)
+    return finding(check_level::warning, "not told: " + clipped(printable(answer.detail), 300),
+                   "see the server's log");
+  const int status = answer.response.status;
+  const auto said = "HTTP " + std::to_string(status);
+  if (status >= 200 && status < 300) return finding(check_level::ok, "healthy", "");
+  if (status == 404 || status == 405 || status == 501)
+    return finding(check_level::ok, "the server has no health page (" + said + ")", "");
+  if (status == 401 || status == 403)
+    return finding(check_level::ok, "the health page is not for us (" + said + ")", "");
+  if (status == 503 || status == 429)
+    return finding(check_level::problem, "loading its model, overloaded or broken (" + said + ")",
+                   "wait until its log says that the model is loaded; if it is, lower the lanes' "
+                   "concurrency or free the machine, and restart it if its engine has died");
+  return finding(check_level::problem, "unwell (" + said + ")", "see the server's log");
 }
 
 check_findings judge_list(const pool_config& pool, const http_response& response,

@@ -21,8 +21,8 @@ enum class check_level { ok, warning, problem };
 
 struct check_finding {
   std::string lane;  ///< empty: of the whole pool
-  std::string what;  ///< "credentials", "reachable", "clock", "endpoint", "model", "limits",
-                     ///< "prompt"
+  std::string what;  ///< "credentials", "reachable", "clock", "endpoint", "health", "model",
+                     ///< "limits", "prompt"
   check_level level = check_level::ok;
   std::string text;    ///< one line
   std::string remedy;  ///< empty when there is nothing to do
@@ -39,6 +39,12 @@ using check_findings = std::vector<check_finding>;
 /// True when the provider lists its models to whoever may call them, free of
 /// charge.
 [[nodiscard]] bool lists_models(const pool_config&);
+
+/// True for servers of one's own, which tell at a path of their own whether they are well.
+[[nodiscard]] bool tells_health(const pool_config&);
+
+/// That path, beside the API's: "/v1" and "" give "/health", "/a/v1" gives "/a/health".
+[[nodiscard]] std::string health_path(std::string_view endpoint_prefix);
 
 /// The smallest prompt, as a line of the Batch form.
 [[nodiscard]] std::string smallest_prompt(const std::string& model, endpoint_kind);
@@ -58,6 +64,9 @@ using check_findings = std::vector<check_finding>;
 
 /// Of credentials that could not be had: `why` as the authenticator tells it.
 [[nodiscard]] check_finding no_credentials(std::string_view why);
+
+/// Of what a server says of its health.
+[[nodiscard]] check_finding judge_health(const probe_answer&);
 
 /// Of a model list that was answered: credentials, and each lane's model.
 [[nodiscard]] check_findings judge_list(const pool_config&, const http_response&,

@@ -7,6 +7,7 @@
 #include "orchestrator/cli/format.hpp"
 #include "orchestrator/cli/pool_check.hpp"
 #include "orchestrator/engine/progress_json.hpp"
+#include "orchestrator/runtime/masking.hpp"
 #include "workers/auth/authenticator.hpp"
 #include "workers/providers/headers.hpp"
 
@@ -72,6 +73,7 @@ class pool_checker {
       ask_for_models();
     else
       ask_lanes_with_nothing();
+    if (tells_health(pool_) && !fault_) ask_for_health();
     if (send_ && usable_)
       for (const auto& lane : pool_.lanes) send_prompt(lane);
     return std::move(found_);
@@ -97,7 +99,9 @@ class pool_checker {
   /// clock once.
   probe_answer ask(http_request request, bool post, duration timeout) {
     if (usable_) {
+      const auto before = request.headers.size();
       if (auto used = credentials_->authenticate(request); !used) have_none(used.error().message);
+      secrets_ = secrets_in(std::string_view(request.headers).substr(before));
     }
     probe_request out;
     out.post = post;
@@ -110,6 +114,7 @@ class pool_checker {
     out.timeout = timeout;
     const auto sent = wall_clock();
     auto answer = probe(out);
+    fault_ = answer.fault != probe_fault::none;
     if (asked_) return answer;
     asked_ = true;
     found_.push_back(reached(pool_, answer));
@@ -124,7 +129,9 @@ class pool_checker {
     call_result call;
     call.written = true;
     call.response = answer.response;
-    return adapter_->decode(url, call, lane);
+    auto out = adapter_->decode(url, call, lane);
+    out.error_message = masked_lookalikes(masked(std::move(out.error_message), secrets_));
+    return out;
   }
 
   void add(check_findings more) {
@@ -145,6 +152,13 @@ class pool_checker {
     const auto answer = ask(std::move(request), false, probe_request{}.timeout);
     if (answer.fault != probe_fault::none || !usable_) return;
     add(judge_list(pool_, answer.response, decoded(answer, url_of(kind), lane)));
+  }
+
+  void ask_for_health() {
+    http_request request;
+    const auto url = parse_endpoint(pool_.endpoint);
+    request.target = health_path(url ? url->prefix : "");
+    found_.push_back(judge_health(ask(std::move(request), false, probe_request{}.timeout)));
   }
 
   /// Where there is no list: what is refused as empty has got past the credentials.
@@ -179,8 +193,10 @@ class pool_checker {
   const bool send_;
   std::unique_ptr<provider> adapter_;
   std::unique_ptr<authenticator> credentials_;
-  bool usable_ = true;  ///< there are credentials
+  std::vector<std::string> secrets_;  ///< what was asked with last
+  bool usable_ = true;                ///< there are credentials
   bool asked_ = false;
+  bool fault_ = false;  ///< the last question got no answer
   check_findings found_;
 };
 

@@ -173,7 +173,7 @@ void lane::take(time_point now, const call_cost& cost) {
 }
 
 nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size& size,
-                        const outcome& out, duration latency) {
+                        const outcome& out, duration latency, std::string_view told) {
   --outstanding_;
   reserved_ -= cost.reserve;
   read_headers(now, out);
@@ -195,11 +195,11 @@ nano_usd lane::end_call(time_point now, const call_cost& cost, const prompt_size
   tally_end(totals_, now, out, charge, latency);
   if (out.form_refused) ++forms_refused_;
   if (out.kind == outcome_kind::answered) forms_refused_ = 0;
-  if (out.unhealthy)
-    reason_ = out.error_code + (out.error_message.empty() ? "" : ": " + out.error_message);
+  const std::string reason(told.empty() ? out.error_code : told);
+  if (out.unhealthy) reason_ = reason;
   if (out.kind == outcome_kind::lane_down) {
     breaker_.returned(now);
-    stop(now, out.down, out.error_code + ": " + out.error_message);
+    stop(now, out.down, reason);
   } else if (out.stale_credentials) {
     breaker_.returned(now);  // says nothing about the lane
   } else if (out.quota_signal || out.halve_rate) {

@@ -17,6 +17,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace spillway {
 
@@ -82,9 +83,11 @@ class lane {
   void take(time_point now, const call_cost&);
 
   /// What an ended call does to rates, breaker, holds and counters. `reserved` is what it took,
-  /// `size` the prompt's. Returns what the call is charged: its bill, or the worst case in doubt.
+  /// `size` the prompt's. `told` is what `reason` may say of a failure, without anything of prompts
+  /// and secrets; empty: its code alone. Returns what the call is charged: its bill, or the worst
+  /// case in doubt.
   nano_usd end_call(time_point now, const call_cost& reserved, const prompt_size& size,
-                    const outcome&, duration latency);
+                    const outcome&, duration latency, std::string_view told = {});
   /// It refused one request after another for their form, and answered none in between.
   [[nodiscard]] bool refuses_forms() const { return forms_refused_ >= forms_refused_max; }
   /// Stops the lane after a pool-wide fault seen on another lane.

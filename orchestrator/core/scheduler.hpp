@@ -57,6 +57,7 @@ struct call_ended {
   call_id call;
   spillway::outcome outcome;
   time_point sent_at{}, done_at{};
+  std::string told{};  ///< of a failure: see `lane::end_call`
 };
 
 /// Why a shard was read.
@@ -224,6 +225,8 @@ class scheduler {
   [[nodiscard]] std::size_t lane_count() const { return lanes_.size(); }
   [[nodiscard]] std::optional<lane_id> find_lane(std::string_view pool,
                                                  std::string_view lane) const;
+  /// The prompt of an open call; null once its partition was forgotten. Valid until the next tick.
+  [[nodiscard]] const prompt* prompt_of(position, call_id) const;
   /// A job's books on a partition; null before anything happened there.
   [[nodiscard]] const account* books(owner_id, job_number) const;
   /// Totals of the partition that changed since they were last asked for.

@@ -75,13 +75,20 @@ void scheduler::retire(time_point now, std::vector<call_ended>&& calls, stripe_r
   for (auto& part : stripes_) collect(part, actions);
 }
 
+const prompt* scheduler::prompt_of(position where, call_id call) const {
+  if (const auto late = late_.find(call); late != late_.end()) return &late->second.prompt.what;
+  const auto& active = stripes_[stripe_of(where)].active;
+  const auto it = active.find(where);
+  return it != active.end() && it->second.call == call ? &it->second.what : nullptr;
+}
+
 /// Gives the call's permit and reservation back; returns what it is charged.
 nano_usd scheduler::end_call(time_point now, active_prompt& active, partition_state* home,
                              call_ended& ended, tick_actions& actions) {
   auto& l = *lanes_[active.lane.value()].state;
   const auto& out = ended.outcome;
   const auto latency = ended.done_at - ended.sent_at;
-  const auto charge = l.end_call(now, active.cost, active.size(), out, latency);
+  const auto charge = l.end_call(now, active.cost, active.size(), out, latency, ended.told);
   note_probe(active, ended.outcome);
   if (out.down == down_cause::auth || out.down == down_cause::billing)
     for (auto& other : lanes_)

@@ -2,7 +2,10 @@
 #include "connectors/rows.hpp"
 #include "orchestrator/engine/engine.hpp"
 #include "orchestrator/engine/for_items.hpp"
+#include "orchestrator/engine/told_failure.hpp"
 #include "orchestrator/engine/unsent.hpp"
+#include "orchestrator/runtime/masking.hpp"
+#include "workers/providers/answer_parts.hpp"
 
 namespace spillway {
 namespace {
@@ -10,6 +13,17 @@ namespace {
 /// Nobody looks where no lane minds; then an adapter does not either.
 prompt_features asked_by(const prompt& p) {
   return p.features == all_features ? prompt_features() : p.features;
+}
+
+/// What lanes may say of a failure. Its code, which all may say, is left without secrets, too.
+std::string tell(outcome& out, std::string_view body, const authenticator& credentials) {
+  std::vector<std::string> secrets;
+  // Those of now: nearly always those it was sent with.
+  if (http_request request; out.status != 0 && credentials.authenticate(request))
+    secrets = secrets_in(request.headers);
+  auto told = tell_failure(out, body, secrets);
+  out.error_code = std::move(told.code);
+  return std::move(told.text);
 }
 
 /// Names of the parameters that the lane left out.
@@ -35,9 +49,16 @@ std::vector<call_ended> engine::decode(std::vector<call_result>&& calls, time_po
   for_items(*runner_, calls.size(), [&](std::size_t i) {
     const auto& open = opened[i];
     const auto& lane = scheduler_->lane_at(open.lane).setup().config;
-    ended[i] = {open.where, calls[i].id,
-                open.pool->adapter->decode(url_of(open.endpoint), calls[i], lane, open.asked),
-                calls[i].sent_at, calls[i].done_at};
+    auto out = open.pool->adapter->decode(url_of(open.endpoint), calls[i], lane, open.asked);
+    std::string told;
+    if (const auto* asked = scheduler_->prompt_of(open.where, calls[i].id)) {
+      const auto prompt = view_of(*asked);
+      require_parts(prompt, scheduler_->lane_at(open.lane).setup().provider, out);
+      if (out.kind != outcome_kind::answered)
+        told = tell(out, prompt.body, *open.pool->credentials);
+    }
+    ended[i] = {open.where,       calls[i].id,      std::move(out),
+                calls[i].sent_at, calls[i].done_at, std::move(told)};
   });
   for (std::size_t i = 0; i < ended.size(); ++i) {
     auto& out = ended[i].outcome;

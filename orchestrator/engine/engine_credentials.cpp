@@ -1,5 +1,6 @@
 // Credentials of pools: who has none sends nothing, and a refused one is not the prompt's fault.
 #include "orchestrator/engine/engine.hpp"
+#include "orchestrator/runtime/masking.hpp"
 
 #include <algorithm>
 
@@ -28,6 +29,7 @@ time_point engine::look_at_credentials(time_point now) {
     pool->starting = pool->credentials->starting();  // first: what is missing may fail meanwhile
     auto why = pool->credentials->missing();
     if (!why && now < pool->unusable_until) why = pool->unusable;
+    if (why) why = masked_lookalikes(*why);  // a token endpoint may have had its say
     if (why)
       next = std::min(next, now + look_again);
     else if (pool->auth_down)

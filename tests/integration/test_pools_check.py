@@ -1,6 +1,8 @@
 """`spillway pools check`: what it finds, what it says to do, and that nothing is billed."""
 
+import http.server
 import json
+import threading
 import unittest
 
 from clouds_support import ENVIRONMENT, PROVIDERS, SECRETS, cloud, identity, sim_cloud
@@ -103,8 +105,47 @@ class PoolsCheck(Checks):
             self.assertEqual([f["result"] for f in self.found(lines, name, "reachable")], ["ok"])
             self.assertEqual([f["result"] for f in self.found(lines, name, "clock")], ["ok"])
         self.assertEqual(self.found(lines, "a", "model")[0]["result"], "ok")
+        self.assertEqual([f["detail"] for f in self.found(lines, "c", "health")], ["healthy"])
+        self.assertEqual(self.found(lines, "a", "health"), [], "only servers of one's own tell")
         stats = sim.stats()
         self.assertEqual((stats["answered"], stats["billed_usd"]), (0, 0), "nothing is billed")
+
+    def test_a_server_that_loads_its_model(self):
+        sim = self.simulate(
+            sim_pool("gpu", "openai-compatible", faults=[{"kind": "down", "from": "0s", "to": "1h"}])
+        )
+        lines = self.check([pool(sim.endpoints["gpu"], "gpu", "openai-compatible")], expect=USAGE)
+        health = self.found(lines, "gpu", "health")
+        self.assertEqual([f["result"] for f in health], ["problem"])
+        self.assertIn("503", health[0]["detail"])
+        self.assertIn("model is loaded", health[0]["remedy"])
+
+    def test_a_refusal_that_quotes_the_key(self):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = json.dumps(
+                    {"error": {"message": f"what is {self.headers['Authorization']}?"}}
+                ).encode()
+                self.send_response(403)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        lines = self.check(
+            [pool(f"http://127.0.0.1:{server.server_port}/v1", auth={"api_key": "env:QUOTED_KEY"})],
+            expect=USAGE,
+            env={"QUOTED_KEY": "hush-hush"},
+        )
+        self.assertEqual(self.problems(lines), {("main", "credentials")})
+        self.assertIn("what is Bearer ***?", json.dumps(lines))
+        self.assertNotIn("hush-hush", json.dumps(lines))
 
     def test_every_problem_has_a_remedy(self):
         sim = self.simulate(sim_pool("main"))

@@ -111,7 +111,7 @@ inline call_result answer(call_id id, time_point now, int status = 200) {
   r.response.status = status;
   r.response.body =
       status == 200
-          ? R"({"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":3,"total_tokens":8}})"
+          ? R"({"choices":[{"message":{}}],"usage":{"prompt_tokens":5,"completion_tokens":3,"total_tokens":8}})"
           : R"({"error":{"message":"bad","type":"invalid_request_error","code":"bad"}})";
   return r;
 }

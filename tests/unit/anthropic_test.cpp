@@ -272,7 +272,7 @@ TEST(anthropic_answer, stop_reasons) {
 
 TEST(anthropic_answer, what_is_none) {
   EXPECT_EQ(verdict(answer("")), "Rhcd");
-  EXPECT_EQ(verdict(answer(R"({"content":"x"})")), "Rhcd");
+  EXPECT_EQ(verdict(answer(R"({"content":"x"})")), "Rhcd1");
   EXPECT_EQ(verdict(answer(R"({"type":"error","error":{"type":"overloaded_error",
     "message":"Overloaded"}})")),
             "Rhc");

@@ -312,7 +312,7 @@ TEST(converse_answer, failures_inside) {
   EXPECT_EQ(verdict(broken("malformed_tool_use")), "Rc1");
   EXPECT_EQ(broken("malformed_model_output").error_code, "malformed_model_output");
   EXPECT_EQ(broken("malformed_model_output").usage.output.count(), 2);
-  EXPECT_EQ(verdict(answered("{}")), "Rhcd");
+  EXPECT_EQ(verdict(answered("{}")), "Rhcd1");
   EXPECT_EQ(verdict(answered("not json")), "Rhcd");
   EXPECT_EQ(verdict(answered(R"({"__type":"com.amazon#ThrottlingException","message":"slow"})")),
             "Rq");

@@ -286,7 +286,7 @@ TEST(generate_content_answer, several_candidates_and_logprobs) {
 TEST(generate_content_answer, what_is_none) {
   EXPECT_EQ(verdict(answer("")), "Rhcd");
   EXPECT_EQ(verdict(answer("[1]")), "Rhcd");
-  EXPECT_EQ(verdict(answer(R"({"candidates":[]})")), "Rhcd");
+  EXPECT_EQ(verdict(answer(R"({"candidates":[]})")), "Rhcd1");
   const auto o = answer(R"({"error":{"code":500,"message":"Internal error","status":"INTERNAL"}})");
   EXPECT_EQ(verdict(o), "Rhc");
   EXPECT_EQ(o.error_message, "Internal error");

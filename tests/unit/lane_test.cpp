@@ -355,7 +355,8 @@ TEST(lane, headers_without_a_known_quota_hold_the_lane) {
 TEST(lane, a_lane_down_is_probed_later_and_lifted_by_an_answer) {
   lane l(setup_of({}), start);
   for (int i = 0; i < 3; ++i) l.take(start, one);
-  for (int i = 0; i < 3; ++i) (void)l.end_call(start, one, small, down(down_cause::auth), 1ms);
+  for (int i = 0; i < 3; ++i)
+    (void)l.end_call(start, one, small, down(down_cause::auth), 1ms, "auth: bad key");
   EXPECT_FALSE(l.usable());
   EXPECT_EQ(l.check(start, one), refusal::down);
   EXPECT_EQ(l.ready_at(start, one), start + 15s) << "three refusals are one signal";

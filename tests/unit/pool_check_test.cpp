@@ -83,6 +83,35 @@ TEST(pool_check, what_is_no_list_proves_no_model) {
   EXPECT_EQ(judge_list(local, answer(404, ""), {})[0].level, check_level::warning);
 }
 
+TEST(pool_check, servers_of_ones_own_tell_their_health) {
+  EXPECT_TRUE(tells_health(pool(provider_kind::openai_compatible)));
+  EXPECT_FALSE(tells_health(pool(provider_kind::openai)));
+  EXPECT_EQ(health_path("/v1"), "/health");
+  EXPECT_EQ(health_path(""), "/health");
+  EXPECT_EQ(health_path("/gpu/v1"), "/gpu/health");
+  EXPECT_EQ(health_path("/gpu"), "/gpu/health");
+  EXPECT_EQ(health_path("/vllm"), "/vllm/health");
+  const auto judged = [](int status) {
+    probe_answer a;
+    a.response = answer(status, "");
+    return judge_health(a);
+  };
+  EXPECT_EQ(judged(200).text, "healthy");
+  for (const int none : {401, 403, 404, 405, 501}) {
+    EXPECT_EQ(judged(none).level, check_level::ok) << none;
+    EXPECT_THAT(judged(none).text, HasSubstr("HTTP " + std::to_string(none)));
+  }
+  EXPECT_EQ(judged(503).level, check_level::problem);
+  EXPECT_THAT(judged(503).text, HasSubstr("loading"));
+  EXPECT_THAT(judged(503).remedy, HasSubstr("wait"));
+  EXPECT_EQ(judged(500).level, check_level::problem);
+  EXPECT_FALSE(judged(500).remedy.empty());
+  probe_answer silent;
+  silent.fault = probe_fault::timed_out;
+  silent.detail = "no answer";
+  EXPECT_EQ(judge_health(silent).level, check_level::warning);
+}
+
 TEST(pool_check, refusals_tell_credentials_from_trouble) {
   const auto bad_key =
       judge_list(pool(), answer(401, ""),

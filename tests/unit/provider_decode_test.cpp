@@ -58,8 +58,9 @@ TEST(provider_decode, chat_answer) {
 }
 
 TEST(provider_decode, the_tier_that_served_it) {
-  EXPECT_EQ(decode(chat, R"({"choices":[],"service_tier":"priority"})").service_tier, "priority");
-  EXPECT_EQ(decode(chat, R"({"choices":[],"service_tier":null})").service_tier, "");
+  EXPECT_EQ(decode(chat, R"({"choices":[{"message":{}}],"service_tier":"priority"})").service_tier,
+            "priority");
+  EXPECT_EQ(decode(chat, R"({"choices":[{"message":{}}],"service_tier":null})").service_tier, "");
 }
 
 TEST(provider_decode, azure_below_its_own_limit_is_unwell) {
@@ -107,27 +108,28 @@ TEST(provider_decode, usage_is_unknown_when_missing_or_absurd) {
   for (const char* usage : {R"(,"x":1)", R"(,"usage":null)", R"(,"usage":{})", R"(,"usage":[1])",
                             R"(,"usage":{"prompt_tokens":-1,"completion_tokens":5})",
                             R"(,"usage":{"prompt_tokens":"9","completion_tokens":5})"}) {
-    const outcome o = decode(chat, std::string(R"({"choices":[])") + usage + "}");
+    const outcome o = decode(chat, std::string(R"({"choices":[{"message":{}}])") + usage + "}");
     EXPECT_EQ(o.kind, outcome_kind::answered) << usage;
     EXPECT_FALSE(o.usage.known) << usage;
   }
 }
 
 TEST(provider_decode, usage_with_gaps) {
-  auto o = decode(chat, R"({"choices":[],"usage":{"prompt_tokens":9,"total_tokens":14}})");
+  auto o =
+      decode(chat, R"({"choices":[{"message":{}}],"usage":{"prompt_tokens":9,"total_tokens":14}})");
   EXPECT_TRUE(o.usage.known);
   EXPECT_EQ(o.usage.output, tokens(5));
   o = decode(
       chat,
-      R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":null}})");
+      R"({"choices":[{"message":{}}],"usage":{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":null}})");
   EXPECT_EQ(o.usage.cached, tokens(0));
   o = decode(
       chat,
-      R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":50}}})");
+      R"({"choices":[{"message":{}}],"usage":{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":50}}})");
   EXPECT_EQ(o.usage.cached, tokens(9)) << "never more cached than sent";
   o = decode(
       chat,
-      R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":2,"cache_write_tokens":4}}})");
+      R"({"choices":[{"message":{}}],"usage":{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":2,"cache_write_tokens":4}}})");
   EXPECT_EQ(o.usage.cache_write, tokens(4));
 }
 
@@ -241,14 +243,17 @@ TEST(provider_decode, body_becomes_one_line) {
 }
 
 TEST(provider_decode, damaged_characters_are_repaired_not_paid_for_twice) {
-  auto o = decode(chat, R"({"choices":[],"a":"cut \ud83d","b":"\ud83d\ude00 \\ud83d \ude00"})");
+  auto o = decode(
+      chat, R"({"choices":[{"message":{}}],"a":"cut \ud83d","b":"\ud83d\ude00 \\ud83d \ude00"})");
   EXPECT_EQ(o.kind, outcome_kind::answered);
-  EXPECT_EQ(o.body, R"({"choices":[],"a":"cut \ufffd","b":"\ud83d\ude00 \\ud83d \ufffd"})");
-  o = decode(chat, "{\"choices\":[],\"a\":\"cut \xF0\x9F\x98\"}");
+  EXPECT_EQ(o.body,
+            R"({"choices":[{"message":{}}],"a":"cut \ufffd","b":"\ud83d\ude00 \\ud83d \ufffd"})");
+  o = decode(chat, "{\"choices\":[{\"message\":{}}],\"a\":\"cut \xF0\x9F\x98\"}");
   EXPECT_EQ(o.kind, outcome_kind::answered);
-  EXPECT_EQ(o.body, "{\"choices\":[],\"a\":\"cut \xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"}");
-  o = decode(chat, "{\"choices\":[],\"a\":\"\xFF \\udc00\"}");
-  EXPECT_EQ(o.body, "{\"choices\":[],\"a\":\"\xEF\xBF\xBD \\ufffd\"}");
+  EXPECT_EQ(o.body,
+            "{\"choices\":[{\"message\":{}}],\"a\":\"cut \xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"}");
+  o = decode(chat, "{\"choices\":[{\"message\":{}}],\"a\":\"\xFF \\udc00\"}");
+  EXPECT_EQ(o.body, "{\"choices\":[{\"message\":{}}],\"a\":\"\xEF\xBF\xBD \\ufffd\"}");
 }
 
 TEST(provider_decode, messages_are_short_single_valid_lines) {
@@ -289,8 +294,8 @@ TEST(provider_decode, one_adapter_serves_many_threads) {
         for (int i = 0; i < 500; ++i) {
           call_result call;
           call.response.status = 200;
-          call.response.body = R"({"choices":[],"usage":{"prompt_tokens":)" + std::to_string(i) +
-                               R"(,"completion_tokens":1}})";
+          call.response.body = R"({"choices":[{"message":{}}],"usage":{"prompt_tokens":)" +
+                               std::to_string(i) + R"(,"completion_tokens":1}})";
           errors += provider->decode(chat, call, {}).usage.input != tokens(i);
         }
       });

@@ -163,7 +163,7 @@ TEST(responses_form_answer, failures_inside) {
             "Rhc server_error");
   EXPECT_EQ(choice(answer(R"({"status":"failed","error":{"code":"rate_limit_exceeded"}})")),
             "Rq rate_limit_exceeded");
-  EXPECT_EQ(choice(answer("{}")), "Rhcd malformed_response");
+  EXPECT_EQ(choice(answer("{}")), "Rhcd1 malformed_response");
   EXPECT_EQ(choice(answer("")), "Rhcd malformed_response");
 }
 

@@ -163,7 +163,9 @@ TEST(vertex_predict, predictions_become_embeddings) {
   EXPECT_EQ(o.usage.output, tokens(0));
   for (const char* none : {"", "{}", R"({"predictions":[]})", R"({"predictions":[{}]})",
                            R"({"predictions":[{"embeddings":{"values":"x"}}]})"})
-    EXPECT_EQ(verdict(vertex->decode("/v1/embeddings", reply(200, none), lane)), "Rhcd") << none;
+    EXPECT_EQ(verdict(vertex->decode("/v1/embeddings", reply(200, none), lane)),
+              *none == 0 ? "Rhcd" : "Rhcd1")
+        << none;
 }
 
 }  // namespace

@@ -67,10 +67,10 @@ error_body read_aws_error(int status, const http_response& response) {
 }
 
 error_report aws_failure_inside(const http_response& response, std::string_view missing) {
-  error_report report = read_aws_error(200, response).report;
+  auto [line, report] = read_aws_error(200, response);
   if (report.code.empty()) {
-    report.code = "malformed_response";
-    report.message = "the answer has no " + std::string(missing);
+    report = malformed_answer("the answer has no " + std::string(missing));
+    if (line.empty()) report.type.clear();  // it can't be read
   }
   if (report.status == 200) report.status = status_of(report.code);
   return report;

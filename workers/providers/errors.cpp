@@ -14,6 +14,9 @@ namespace {
 
 using namespace error_words;
 
+/// The type of a malformed response that can be read.
+constexpr std::string_view not_as_asked = "not_as_asked";
+
 constexpr error_rule table[] = {
     // Money. The code decides, not the type: OpenAI files several codes under one type.
     {any, 400, 499, "insufficient_quota", "", "", B | S, firm},
@@ -97,6 +100,7 @@ constexpr error_rule table[] = {
     {any, 200, 200, "abort", "", "", R | H | S, counts},
     {any, 200, 200, "response_cancelled", "", "", R | H | S, counts},
     {any, 200, 200, "response_failed", "", "", R | H | S, counts},
+    {any, 200, 200, "malformed_response", not_as_asked, "", R | H | S, counts | doubt | once},
     {any, 200, 200, "malformed_response", "", "", R | H | S, counts | doubt},
     {any, 200, 200, "response_not_finished", "", "", D, firm | doubt},
     {any, 200, 200, "", "", "", D, 0},
@@ -184,6 +188,15 @@ error_source source_of(provider_kind kind) {
     case provider_kind::anthropic: return from_anthropic;
   }
   return from_compatible;
+}
+
+error_report malformed_answer(std::string message) {
+  error_report report;
+  report.status = 200;
+  report.code = "malformed_response";
+  report.type = not_as_asked;
+  report.message = std::move(message);
+  return report;
 }
 
 std::span<const error_rule> error_rules() {

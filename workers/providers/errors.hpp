@@ -64,6 +64,10 @@ struct error_report {
   std::string code, type, inner_code, message;
 };
 
+/// Of an answer that can be read and is none of what was asked for: it may come out the same again,
+/// and be billed each time.
+[[nodiscard]] error_report malformed_answer(std::string message);
+
 /// All rows: those of single clouds, then those for several.
 [[nodiscard]] std::span<const error_rule> error_rules();
 [[nodiscard]] std::span<const error_rule> aws_error_rules();

@@ -27,7 +27,9 @@ error_report no_answer(std::string_view body, std::string_view missing) {
     if (report.code.empty()) report.code = "server_error";
     return report;
   }
-  return failure_inside("malformed_response", "the answer has no " + std::string(missing));
+  if (json.ok && json.root.is_object())
+    return malformed_answer("the answer has no " + std::string(missing));
+  return failure_inside("malformed_response", "the answer is not a JSON object");
 }
 
 tokens count_of(std::optional<std::int64_t> count) { return tokens(count.value_or(0)); }

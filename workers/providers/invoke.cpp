@@ -30,14 +30,6 @@ family family_of(const lane_config& lane) {
   return family::none;
 }
 
-bool is_vector(element value) {
-  array numbers;
-  if (value.get_array().get(numbers) || numbers.size() == 0) return false;
-  for (const element number : numbers)
-    if (!number.is_number()) return false;
-  return true;
-}
-
 /// Adds what lies under a key: one vector, a list of them, or lists by their number format.
 void take_vectors(element value, std::vector<std::string>& to) {
   object by_format;

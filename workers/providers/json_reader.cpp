@@ -94,4 +94,12 @@ std::optional<array> array_at(const object& in, std::string_view key) {
   return value;
 }
 
+bool is_vector(element value) {
+  array numbers;
+  if (value.get_array().get(numbers) || numbers.size() == 0) return false;
+  for (const element number : numbers)
+    if (!number.is_number()) return false;
+  return true;
+}
+
 }  // namespace spillway

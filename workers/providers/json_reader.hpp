@@ -44,4 +44,7 @@ inline constexpr std::int64_t count_max = 1'000'000'000'000;
 [[nodiscard]] std::optional<simdjson::dom::array> array_at(const simdjson::dom::object&,
                                                            std::string_view key);
 
+/// A list of numbers, and not an empty one.
+[[nodiscard]] bool is_vector(simdjson::dom::element);
+
 }  // namespace spillway

@@ -117,26 +117,65 @@ error_report failure_in_answer(std::string_view code, std::string_view message) 
   return report;
 }
 
-/// An object that is no answer: an error sent with status 200, or something else altogether.
+/// Some servers write no error as "", false, {} or [] instead of null.
+bool says_nothing(const element& value) {
+  std::string_view text;
+  object fields;
+  array list;
+  bool yes = false;
+  if (!value.get_string().get(text)) return text.empty();
+  if (!value.get_object().get(fields)) return fields.size() == 0;
+  if (!value.get_array().get(list)) return list.size() == 0;
+  return value.is_null() || (!value.get_bool().get(yes) && !yes);
+}
+
+/// An error told beside or in place of what was asked for.
+std::optional<error_report> error_in(const object& in) {
+  element error;
+  if (in.at_key("error").get(error) || says_nothing(error)) return std::nullopt;
+  error_report report;
+  read_error_object(in, report);
+  report.status = 200;
+  if (report.code.empty()) report.code = "server_error";
+  if (report.message.empty()) report.message = "the answer holds an error without an explanation";
+  return report;
+}
+
+/// An object without the list that was asked for: an error of its own form, or something else
+/// altogether.
 error_report not_an_answer(const object& root, std::string_view missing) {
   error_report report;
   if (!read_error_object(root, report) || report.message.empty())
-    return failure_in_answer("malformed_response",
-                             "the answer has no list \"" + std::string(missing) + "\"");
+    return malformed_answer("the answer has no list \"" + std::string(missing) + "\"");
   report.status = 200;
   if (report.code.empty()) report.code = "server_error";
   return report;
 }
 
-std::optional<error_report> failure_in_chat(const object& root) {
+/// Of chat a choice holds a message, of completions a text.
+std::optional<error_report> failure_in_choices(const object& root, bool chat) {
+  if (auto error = error_in(root)) return error;
   array choices;
   if (root.at_key("choices").get_array().get(choices)) return not_an_answer(root, "choices");
+  if (choices.size() == 0) return malformed_answer("the answer's list \"choices\" is empty");
+  bool whole = true;
   for (const element choice : choices) {
     object fields;
-    if (!choice.get_object().get(fields) && text_at(fields, "finish_reason") == "abort")
-      return failure_in_answer("abort", "the server aborted the generation");
+    if (choice.get_object().get(fields)) {
+      whole = false;
+      continue;
+    }
+    if (auto error = error_in(fields)) return error;
+    const auto reason = text_at(fields, "finish_reason");
+    if (reason == "abort") return failure_in_answer("abort", "the server aborted the generation");
+    if (reason == "error")
+      return failure_in_answer("server_error", "the generation ended in an error");
+    element text;
+    whole = whole && (chat ? object_at(fields, "message").has_value()
+                           : !fields.at_key("text").get(text) && text.is_string());
   }
-  return std::nullopt;
+  if (whole) return std::nullopt;
+  return malformed_answer(chat ? "a choice has no message" : "a choice has no text");
 }
 
 std::optional<error_report> failure_in_response(const object& root) {
@@ -154,14 +193,27 @@ std::optional<error_report> failure_in_response(const object& root) {
   if (status == "queued" || status == "in_progress")
     return failure_in_answer("response_not_finished",
                              "the response runs in the background: remove \"background\"");
+  if (auto error = error_in(root)) return error;
   array output;
   if (root.at_key("output").get_array().get(output)) return not_an_answer(root, "output");
+  if (output.size() == 0 && status != "completed" && status != "incomplete")
+    return malformed_answer("the response has no output and is not complete");
   return std::nullopt;
 }
 
 std::optional<error_report> failure_in_embeddings(const object& root) {
+  if (auto error = error_in(root)) return error;
   array data;
   if (root.at_key("data").get_array().get(data)) return not_an_answer(root, "data");
+  if (data.size() == 0) return malformed_answer("the answer's list \"data\" is empty");
+  for (const element item : data) {
+    object fields;
+    element vector;
+    std::string_view base64;
+    if (item.get_object().get(fields) || fields.at_key("embedding").get(vector) ||
+        !(is_vector(vector) || (!vector.get_string().get(base64) && !base64.empty())))
+      return malformed_answer("an item of \"data\" has no vector");
+  }
   return std::nullopt;
 }
 
@@ -184,7 +236,7 @@ answer_body read_answer(std::string_view url, std::string_view body) {
     else if (url == "/v1/embeddings")
       out.error = failure_in_embeddings(root);
     else
-      out.error = failure_in_chat(root);
+      out.error = failure_in_choices(root, url == "/v1/chat/completions");
   }
   if (json.ok) out.line = as_one_line(std::move(json.text));
   return out;

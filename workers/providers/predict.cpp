@@ -42,7 +42,7 @@ foreign_embeddings read_predict(std::string_view body) {
   each_object(root, "predictions", [&](const object& prediction) {
     const auto embeddings = object_at(prediction, "embeddings");
     const auto values = embeddings ? value_at(*embeddings, "values") : std::nullopt;
-    if (!values || !values->is_array()) {
+    if (!values || !is_vector(*values)) {
       whole = false;
       return;
     }
@@ -55,7 +55,7 @@ foreign_embeddings read_predict(std::string_view body) {
       counted = false;
   });
   if (!whole || out.answer.vectors_json.empty()) {
-    out.error = failure_inside("malformed_response", "a prediction has no vector");
+    out.error = malformed_answer("a prediction has no vector");
     return out;
   }
   out.answer.usage.known = counted;
