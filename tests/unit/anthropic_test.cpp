@@ -116,13 +116,12 @@ TEST(anthropic_request, tool_choices) {
 TEST(anthropic_request, settings) {
   auto lane = cloud_lane("claude-sonnet-4-5", lane_surface::messages);
   lane.max_output_tokens = tokens(777);
-  lane.tier = lane_tier::priority;
   auto out = translated(*anthropic, lane, std::string(hi) + R"(,"temperature":0.5,"top_p":0.25,
     "stop":["a","b"],"user":"u-1","seed":3,"n":2,"logit_bias":{"1":2})")
                  .as_object();
   out.erase("messages");
   EXPECT_EQ(out, json(R"({"model":"claude-sonnet-4-5","max_tokens":777,"temperature":0.5,
-    "stop_sequences":["a","b"],"metadata":{"user_id":"u-1"},"service_tier":"auto"})"));
+    "stop_sequences":["a","b"],"metadata":{"user_id":"u-1"}})"));
   const auto old =
       request(std::string(hi) + R"(,"temperature":0.5,"top_p":0.25)", "claude-sonnet-4-20250514");
   EXPECT_EQ(old.at("temperature"), 0.5);

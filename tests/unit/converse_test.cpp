@@ -150,6 +150,10 @@ TEST(converse_request, reasoning_effort_in_each_form) {
   EXPECT_EQ(fields(adaptive, "minimal"),
             R"({"thinking":{"type":"adaptive"},"output_config":{"effort":"low"}})");
   EXPECT_EQ(fields(adaptive, "none"), "");
+  EXPECT_EQ(fields("us.anthropic.claude-opus-4-6-v1", "xhigh"),
+            R"({"thinking":{"type":"adaptive"},"output_config":{"effort":"high"}})");
+  EXPECT_EQ(fields("us.anthropic.claude-opus-4-7", "xhigh"),
+            R"({"thinking":{"type":"adaptive"},"output_config":{"effort":"xhigh"}})");
   EXPECT_EQ(fields("eu.amazon.nova-2-lite-v1:0", "minimal"),
             R"({"reasoningConfig":{"type":"enabled","maxReasoningEffort":"low"}})");
   EXPECT_EQ(fields(claude, "medium"), R"({"thinking":{"type":"enabled","budget_tokens":2048}})");

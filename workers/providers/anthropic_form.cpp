@@ -218,18 +218,10 @@ void write_tools(const chat_request& chat, const claude_traits& traits, json_wri
   write_choice(chat, !chat.tools.empty(), traits, out);
 }
 
-/// The effort in the service's words; empty: no thinking is asked for.
-std::string_view effort_word(std::string_view effort, const claude_traits& traits) {
-  if (effort.empty() || effort == "none") return {};
-  if (effort == "minimal") return "low";
-  if (effort == "xhigh" && !traits.highest_effort) return "high";
-  return effort;
-}
-
 void write_output(const chat_request& chat, const claude_traits& traits, prompt_features without,
                   std::int64_t max_tokens, json_writer& out) {
   const bool dropped = without.has(prompt_feature::reasoning_effort);
-  const auto effort = dropped ? std::string_view() : effort_word(chat.reasoning_effort, traits);
+  const auto effort = dropped ? std::string_view() : claude_effort(chat.reasoning_effort, traits);
   const bool schema = chat.format == chat_format::json_schema && traits.formats;
   const bool steered = traits.adaptive && !effort.empty();
   if (steered) {
@@ -250,6 +242,13 @@ void write_output(const chat_request& chat, const claude_traits& traits, prompt_
 }
 
 }  // namespace
+
+std::string_view claude_effort(std::string_view effort, const claude_traits& traits) {
+  if (effort.empty() || effort == "none") return {};
+  if (effort == "minimal") return "low";
+  if (effort == "xhigh" && !traits.highest_effort) return "high";
+  return effort;
+}
 
 claude_traits claude_traits_of(std::string_view model) {
   const double said = claude_version(model);
@@ -324,7 +323,6 @@ std::string write_messages(const chat_request& chat, const lane_config& lane) {
   // Anything that looks like a person's address or number is refused.
   if (!chat.user.empty() && chat.user.find_first_of("@+") == std::string::npos)
     out.key("metadata").open('{').text("user_id", chat.user).close('}');
-  if (lane.tier == lane_tier::priority) out.text("service_tier", "auto");
   out.close('}');
   return body;
 }

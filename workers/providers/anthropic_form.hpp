@@ -24,6 +24,8 @@ struct claude_traits {
   bool highest_effort = false;  ///< "xhigh"
 };
 [[nodiscard]] claude_traits claude_traits_of(std::string_view model);
+/// An effort in Claude's words; empty: no thinking is asked for.
+[[nodiscard]] std::string_view claude_effort(std::string_view effort, const claude_traits&);
 
 /// What the form, or the model, has no place for.
 [[nodiscard]] prompt_features messages_unmappable(const lane_config&);

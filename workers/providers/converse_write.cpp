@@ -282,7 +282,7 @@ bool converse_writer::effort(json_writer& fields) {
     }
     case effort_form::adaptive:
       fields.raw("thinking", R"({"type":"adaptive"})").key("output_config").open('{');
-      fields.text("effort", least).close('}');
+      fields.text("effort", claude_effort(effort, claude_traits_of(model_.prefix))).close('}');
       break;
     case effort_form::budget: {
       constexpr auto no_limit = std::numeric_limits<std::int64_t>::max();
