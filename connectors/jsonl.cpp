@@ -15,6 +15,7 @@ namespace ondemand = simdjson::ondemand;
 
 constexpr std::int64_t tokens_max = 1'000'000'000;
 constexpr std::int64_t choices_max = 1'000;
+constexpr std::int64_t answers_max = 100'000;  // of one prompt: those of a list, times n
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
@@ -54,7 +55,8 @@ struct top_fields {
   field_value custom_id, method, url, body;
 };
 struct body_fields {
-  field_value model, stream, max_tokens, max_completion_tokens, max_output_tokens, n, best_of;
+  field_value model, stream, background, max_tokens, max_completion_tokens, max_output_tokens, n,
+      best_of, prompt;
 };
 
 top_fields read_top(dom::object line) {
@@ -79,6 +81,10 @@ body_fields read_body(dom::object body) {
       note(f.model, value);
     else if (key == "stream")
       note(f.stream, value);
+    else if (key == "background")
+      note(f.background, value);
+    else if (key == "prompt")
+      note(f.prompt, value);
     else if (key == "max_tokens")
       note(f.max_tokens, value);
     else if (key == "max_completion_tokens")
@@ -129,23 +135,65 @@ bool check_top(const top_fields& f, parsed_line& out) {
   return true;
 }
 
+/// The keys by which an endpoint limits an answer. Another endpoint's limits nothing there.
+std::vector<const field_value*> limits_of(const body_fields& f, endpoint_kind endpoint) {
+  switch (endpoint) {
+    case endpoint_kind::chat_completions: return {&f.max_tokens, &f.max_completion_tokens};
+    case endpoint_kind::completions: return {&f.max_tokens};
+    case endpoint_kind::responses: return {&f.max_output_tokens};
+    case endpoint_kind::embeddings: break;
+  }
+  return {};
+}
+
+/// How many prompts /v1/completions is given at once, each answered on its own: texts, or lists of
+/// token ids. A list of token ids alone is one.
+std::int64_t prompts_in(const field_value& f) {
+  dom::array list;
+  if (f.times == 0 || f.value.get_array().get(list) != simdjson::SUCCESS) return 1;
+  std::int64_t n = 0;
+  bool several = false;
+  for (const dom::element item : list) {
+    several = several || item.is_string() || item.is_array();
+    ++n;
+  }
+  return several ? n : 1;
+}
+
+/// A setting that must not be on where nobody waits for events or asks again.
+bool is_off(const field_value& f) {
+  bool on = false;
+  return f.times == 0 || f.value.is_null() ||
+         (f.value.get_bool().get(on) == simdjson::SUCCESS && !on);
+}
+
+bool check_once(const body_fields& f, parsed_line& out) {
+  std::vector<const field_value*> fields = {&f.model, &f.stream, &f.n, &f.best_of};
+  const auto limits = limits_of(f, out.value.endpoint);
+  fields.insert(fields.end(), limits.begin(), limits.end());
+  if (out.value.endpoint == endpoint_kind::completions) fields.push_back(&f.prompt);
+  if (out.value.endpoint == endpoint_kind::responses) fields.push_back(&f.background);
+  if (std::none_of(fields.begin(), fields.end(),
+                   [](const auto* field) { return field->times > 1; }))
+    return true;
+  return fail(out, "invalid_json",
+              "model, stream, background, prompt, n or an output limit is given more than once");
+}
+
 bool check_body(const body_fields& f, parsed_line& out) {
   std::string_view model;
   if (f.model.times == 0 || f.model.value.get_string().get(model) != simdjson::SUCCESS ||
       model.empty())
     return fail(out, "missing_model", "body.model is missing or not a non-empty string");
-  for (const auto* field : {&f.model, &f.stream, &f.max_tokens, &f.max_completion_tokens,
-                            &f.max_output_tokens, &f.n, &f.best_of})
-    if (field->times > 1)
-      return fail(out, "invalid_json",
-                  "model, stream, n or an output limit is given more than once");
+  if (!check_once(f, out)) return false;
   out.model = model;
-  bool streams = false;
-  if (f.stream.times > 0 && !f.stream.value.is_null() &&
-      (f.stream.value.get_bool().get(streams) != simdjson::SUCCESS || streams))
+  if (!is_off(f.stream))
     return fail(out, "stream_not_supported", "body.stream must be false or absent in a batch");
+  if (out.value.endpoint == endpoint_kind::responses && !is_off(f.background))
+    return fail(out, "background_not_supported",
+                "body.background must be false or absent in a batch");
   std::int64_t most = 0, n = 0, best_of = 0;
-  for (const auto* field : {&f.max_tokens, &f.max_completion_tokens, &f.max_output_tokens}) {
+  for (const auto* field : limits_of(f, out.value.endpoint)) {
     std::int64_t value = 0;
     if (!whole_number(*field, tokens_max, value))
       return fail(out, "invalid_max_tokens",
@@ -156,8 +204,22 @@ bool check_body(const body_fields& f, parsed_line& out) {
     return fail(out, "invalid_n", "body.n and body.best_of must be whole numbers from 1 to 1000");
   // Completions are billed for all they made to choose the best from.
   out.value.choices = std::max({std::int64_t{1}, n, best_of});
-  out.value.max_output = tokens(most * out.value.choices);
+  if (out.value.endpoint == endpoint_kind::completions)
+    out.value.choices *= std::max(std::int64_t{1}, prompts_in(f.prompt));
+  if (out.value.choices > answers_max)
+    return fail(out, "invalid_n",
+                "body.prompt, times body.n or body.best_of, asks for more than 100000 answers");
+  out.value.max_output = tokens(std::min(most * out.value.choices, choices_max * tokens_max));
   return true;
+}
+
+/// What is wrong with a line the reader refuses. Legal JSON may be beyond what it holds.
+std::string problem_of(simdjson::error_code error) {
+  if (error == simdjson::NUMBER_ERROR)
+    return "a number is malformed or out of range: whole numbers must fit into 64 bits";
+  if (error == simdjson::STRING_ERROR)
+    return "a string has an invalid escape: \\ud800 to \\udfff stand in pairs only";
+  return std::string("not valid JSON: ") + simdjson::error_message(error);
 }
 
 text_span span_of(std::string_view line, std::string_view part) {
@@ -183,7 +245,7 @@ parsed_line line_parser::parse(std::string_view line) {
   dom::element root;
   const auto error = parsers_->dom.parse(line.data(), line.size(), false).get(root);
   if (error != simdjson::SUCCESS) {
-    fail(out, "invalid_json", std::string("not valid JSON: ") + simdjson::error_message(error));
+    fail(out, "invalid_json", problem_of(error));
     return out;
   }
   dom::object object;

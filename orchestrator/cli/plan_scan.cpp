@@ -97,8 +97,8 @@ class plan_counter {
     if (p.max_output == tokens{} && p.endpoint != endpoint_kind::embeddings) ++sums.unbounded;
     const auto output = expected_output(p);
     sums.expected_output += static_cast<double>(output.count());
-    const prompt_size size{static_cast<std::int64_t>(body.size()), p.images, p.choices,
-                           p.max_output};
+    auto size = size_of(p);
+    size.added = added_tokens(p.endpoint, kind.features);
     const tokens in(static_cast<std::int64_t>(std::ceil(input)));
     for (auto& to : sums.lanes) {
       const auto& lane = lanes_[to.lane];

@@ -11,7 +11,24 @@ pico_usd_per_token dearest_input(const token_prices& p) {
                    p.cache_write_1h.value_or(p.input)});
 }
 
+tokens image_tokens_of(const lane_config& lane) {
+  const auto is = [&](std::string_view name) { return name.find("4o-mini") != name.npos; };
+  return is(lane.as) || is(lane.model) ? image_tokens_max_tiled : image_tokens_max;
+}
+
 }  // namespace
+
+prompt_size size_of(const prompt& p) {
+  return {static_cast<std::int64_t>(p.body.length), p.images, p.choices, p.max_output,
+          added_tokens(p.endpoint, p.features)};
+}
+
+tokens added_tokens(endpoint_kind endpoint, prompt_features asked) {
+  using enum prompt_feature;
+  if (endpoint == endpoint_kind::embeddings || endpoint == endpoint_kind::completions) return {};
+  const bool instructed = !(asked & (tools | json_object | json_schema)).empty();
+  return template_tokens_max + (instructed ? instructions_tokens_max : tokens{});
+}
 
 const token_prices& prices_at(const price_config& price, tokens input) {
   const token_prices* at = &price;
@@ -27,8 +44,10 @@ tokens output_limit(const prompt_size& size, const lane_config& lane) {
 
 nano_usd worst_case(const prompt_size& size, const lane_config& lane) {
   if (!lane.price) return {};
-  const tokens input = tokens(size.body_bytes) + image_tokens_max * size.images;
-  const auto output = output_limit(size, lane);
+  auto input = tokens(size.body_bytes) + size.added;
+  if (size.images > 0) input += image_tokens_of(lane) * size.images;
+  auto output = output_limit(size, lane);
+  if (output > tokens{}) output = std::max(output, output_tokens_least * size.choices);
   const auto at = [&](const token_prices& p) {
     return cost_of(input, dearest_input(p)) + cost_of(output, p.output);
   };

@@ -3,18 +3,37 @@
 
 #include "schemas/config.hpp"
 #include "schemas/outcome.hpp"
+#include "schemas/prompt.hpp"
 
 namespace spillway {
 
-/// Input tokens one image may be billed for, whatever its bytes.
+/// Input tokens one image may be billed for, whatever its bytes, wherever it lies and whichever
+/// `detail` it asks for: lanes may pass that on or not. 16,384 is what a vision encoder of vLLM's
+/// takes at most; the clouds' models stay below it but for one, which counts by the tile.
 inline constexpr tokens image_tokens_max{16'384};
+inline constexpr tokens image_tokens_max_tiled{49'152};  ///< gpt-4o-mini: 2,833 + 8 x 5,667
+
+/// What a chat template adds to a prompt's text: marks, and a system text where there is none.
+inline constexpr tokens template_tokens_max{128};
+/// What providers add for tools, or a form to answer in: instructions how to use them. Claude's are
+/// the longest known, below 1,000.
+inline constexpr tokens instructions_tokens_max{1'024};
+
+/// Lower limits of an answer are raised to this by forms that refuse them (Responses, and models of
+/// Bedrock's).
+inline constexpr tokens output_tokens_least{16};
 
 struct prompt_size {
   std::int64_t body_bytes = 0;  ///< at least as many as the prompt's text tokens
   std::int64_t images = 0;
   std::int64_t choices = 1;
   tokens max_output;  ///< choices x max output; 0 = not said by the prompt
+  tokens added{};     ///< input that is not in the body: `added_tokens`
 };
+[[nodiscard]] prompt_size size_of(const prompt&);
+
+/// Input tokens that a provider may add to the text of a prompt that asks for this.
+[[nodiscard]] tokens added_tokens(endpoint_kind, prompt_features asked);
 
 /// The most tokens a call may answer: as the prompt says, else as the lane says, whose adapter asks
 /// for no more. 0 = unknown.

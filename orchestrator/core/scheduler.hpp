@@ -46,10 +46,7 @@ struct active_prompt {
   work_queue* queue = nullptr;            ///< where it came from
 
   [[nodiscard]] std::uint32_t failures() const { return attempts + excused; }
-  [[nodiscard]] prompt_size size() const {
-    return {static_cast<std::int64_t>(what.body.length), what.images, what.choices,
-            what.max_output};
-  }
+  [[nodiscard]] prompt_size size() const { return size_of(what); }
 };
 
 struct call_ended {

@@ -190,8 +190,7 @@ scheduler::choice scheduler::grant_fresh(time_point now, work_queue& queue,
       job.active_bytes > settings_.window_bytes / working_.size())
     return choice::blocked;
   const auto& head = from.front();
-  const prompt_size size{static_cast<std::int64_t>(head.body.length), head.images, head.choices,
-                         head.max_output};
+  const auto size = size_of(head);
   grant g;
   g.where = head.where;
   g.fresh = true;

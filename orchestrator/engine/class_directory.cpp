@@ -1,5 +1,7 @@
 #include "orchestrator/engine/class_directory.hpp"
 
+#include "workers/input_bound.hpp"
+
 #include <algorithm>
 
 namespace spillway {
@@ -73,6 +75,17 @@ class_verdict class_directory::look_up(const entry& job, std::string_view model,
     return class_refusal{"unknown_model", "no configured lane offers the model " + quoted(model)};
   const auto& to = it->second[static_cast<std::size_t>(kind)];
   if (to.refusal) return *to.refusal;
+  if (job.capped)
+    if (const auto key = unbounded_input(view); !key.empty())
+      return class_refusal{"unbounded_input",
+                           "what " + key +
+                               " brings in is billed and not in the body: a job with a budget "
+                               "cannot reserve for it"};
+  return route(to, model, view);
+}
+
+class_verdict class_directory::route(const target& to, std::string_view model,
+                                     const prompt_view& view) {
   if (!to.look) return class_choice{to.cls};
   const auto asked = features_of(view);
   prompt_features kept_off;
@@ -107,9 +120,10 @@ class_directory::targets class_directory::targets_of(const job_setup& job, job_n
       serving.push_back(lane);
       to.limits.push_back(kept_off_by(lane->takes[e], all_features, policy));
     }
-    to.look = std::any_of(all.begin(), all.end(), [&](const lane_setup* lane) {
-      return lane->takes[e].serves && !lane->takes[e].unmappable.empty();
-    });
+    // With a budget, more is reserved for some of what a prompt may ask for.
+    to.look = job.policy.budget || std::any_of(all.begin(), all.end(), [&](const lane_setup* lane) {
+                return lane->takes[e].serves && !lane->takes[e].unmappable.empty();
+              });
     if (serving.empty())
       to.refusal =
           class_refusal{"unmappable", "no lane the job may use takes " + std::string(url_of(kind)) +
@@ -129,6 +143,7 @@ void class_directory::put(job_number id, const scheduler& s) {
   for (const auto& [alias, model] : job->policy.routes.models)
     if (const auto it = made.models.find(model); it != made.models.end())
       aliases.emplace_back(alias, it->second);
+  made.capped = job->policy.budget.has_value();
   for (auto& [alias, to] : aliases) made.models.insert_or_assign(alias, std::move(to));
   const std::lock_guard lock(mutex_);
   jobs_[id] = std::make_shared<const entry>(std::move(made));

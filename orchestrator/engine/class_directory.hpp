@@ -30,9 +30,11 @@ class class_directory {
   using targets = std::array<target, endpoint_kinds>;
   struct entry {
     std::unordered_map<std::string, targets> models;
+    bool capped = false;  ///< the job has a budget
   };
   static class_verdict look_up(const entry&, std::string_view model, endpoint_kind,
                                const prompt_view&);
+  static class_verdict route(const target&, std::string_view model, const prompt_view&);
   static targets targets_of(const job_setup&, job_number, const std::string& model,
                             const scheduler&);
 

@@ -38,6 +38,12 @@ BAD_LINES = [
     ("no body", line_of(custom_id="b5", body=None), "missing_body", "body"),
     ("body a string", line_of(custom_id="b6", body="x"), "missing_body", "body"),
     ("stream", line_of(custom_id="b7", body=body(stream=True)), "stream_not_supported", "stream"),
+    (
+        "background",
+        line_of(custom_id="b12", url="/v1/responses", body=body(background=True)),
+        "background_not_supported",
+        "background",
+    ),
     ("no model", line_of(custom_id="b8", body=body(model=None)), "missing_model", "model"),
     ("empty model", line_of(custom_id="b9", body=body(model="")), "missing_model", "model"),
     ("unknown model", line_of(custom_id="b10", body=body(model="gpt-9")), "unknown_model", "gpt-9"),

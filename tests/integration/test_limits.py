@@ -1,8 +1,21 @@
 """What ends a run before its input does: budget, error rate, attempts, daily quotas."""
 
+import json
 import unittest
 
-from support import ERROR_ROWS, OK, STOPPED, USAGE, Case, Job, lane, pool, sim_pool, write_prompts
+from support import (
+    ERROR_ROWS,
+    MODEL,
+    OK,
+    STOPPED,
+    USAGE,
+    Case,
+    Job,
+    lane,
+    pool,
+    sim_pool,
+    write_prompts,
+)
 
 
 class Budget(Case):
@@ -52,6 +65,55 @@ class Budget(Case):
         job.run("--budget", "1")
         self.check_each_once(job, ids)
         self.assertLessEqual(max(r["spillway"]["output_tokens"] for r in job.rows()), 2 * 20)
+
+    def spends_within(self, budget, bodies, url, surface=None, output_tokens=100):
+        """Sends the bodies under a budget too small for all; the simulator's own bill is within."""
+        price = {"input": 0.001, "output": 100}
+        sim = self.simulate(sim_pool(output_tokens=output_tokens, price=price))
+        shape = lane(
+            price=price,
+            max_output_tokens=100,
+            surface=surface,
+            quota={"concurrency": 4},
+        )
+        job = Job(self, [pool(sim.endpoints["main"], lanes=[shape])], budget_usd=budget)
+        with open(job.input, "w", encoding="utf-8") as file:
+            for i, body in enumerate(bodies):
+                line = {"custom_id": f"p-{i}", "method": "POST", "url": url}
+                file.write(json.dumps({**line, "body": {"model": MODEL, **body}}) + "\n")
+        job.run(expect=STOPPED)
+        self.assertGreater(len(job.rows()), 0)
+        self.assertLessEqual(sim.stats()["billed_usd"], budget)
+        self.check_money(sim, job)
+        return job
+
+    def test_each_prompt_of_a_list_is_reserved_for(self):
+        body = {"prompt": [f"one {i}" for i in range(20)], "max_tokens": 100}
+        job = self.spends_within(0.5, [body] * 10, "/v1/completions")
+        self.assertEqual(len(job.rows()[0]["response"]["body"]["choices"]), 20)
+
+    def test_another_endpoints_limit_is_none(self):
+        chat = {"messages": [{"role": "user", "content": "x"}], "max_output_tokens": 1}
+        job = self.spends_within(0.03, [chat] * 20, "/v1/chat/completions")
+        self.assertGreater(job.rows()[0]["spillway"]["output_tokens"], 1)
+
+    def test_a_limit_that_is_raised_is_reserved_as_it_is_sent(self):
+        chat = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 1}
+        job = self.spends_within(0.01, [chat] * 20, "/v1/chat/completions", "responses")
+        self.assertEqual(job.rows()[0]["spillway"]["output_tokens"], 16)
+
+    def test_input_that_no_byte_bounds_needs_a_job_without_a_budget(self):
+        sim = self.simulate(sim_pool())
+        job = Job(self, [pool(sim.endpoints["main"])])
+        ids = write_prompts(job.input, 3, url="/v1/responses", previous_response_id="r")
+        job.run("--budget", "5", expect=ERROR_ROWS)
+        self.assertEqual({r["error"]["code"] for r in job.error_rows()}, {"unbounded_input"})
+        self.assertIn("previous_response_id", job.error_rows()[0]["error"]["message"])
+        self.assertEqual(sim.stats()["requests"], 0)
+        free = Job(self, [pool(sim.endpoints["main"])], name="free")
+        free.input.write_text(job.input.read_text())
+        free.run()
+        self.check_each_once(free, ids)
 
     def test_a_zero_budget_sends_nothing(self):
         sim, job, _ = self.simple_job(5)

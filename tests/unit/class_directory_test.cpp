@@ -78,6 +78,20 @@ TEST(class_directory, a_prompt_no_lane_can_take_is_refused_with_what_it_asks_for
   EXPECT_EQ(drops.code(std::string(with_seed) + with_tools), "");
 }
 
+TEST(class_directory, a_budget_looks_at_all_and_refuses_input_it_cannot_bound) {
+  constexpr const char* hosted = R"(,"tools":[{"type":"web_search"}])";
+  directory uncapped({lane_in("a")});
+  EXPECT_EQ(uncapped.code(hosted), "");
+  job_config job;
+  job.budget = nano_usd(1);
+  directory d({lane_in("a")}, job);
+  EXPECT_EQ(d.code(hosted), "unbounded_input");
+  EXPECT_THAT(d.message, HasSubstr("tools[].web_search"));
+  EXPECT_EQ(d.code(with_tools), "");
+  EXPECT_EQ(std::get<class_choice>(d.verdict("")).features, prompt_features());
+  EXPECT_TRUE(std::get<class_choice>(d.verdict(with_tools)).features.has(tools));
+}
+
 TEST(class_directory, lanes_outside_the_policy_do_not_count) {
   job_config job;
   job.routes.deny_pools = {"b"};

@@ -2,6 +2,7 @@
 #include "workers/providers/converse.hpp"
 #include "tests/unit/provider_verdict.hpp"
 #include "tests/unit/translation_harness.hpp"
+#include "orchestrator/core/money.hpp"
 #include "workers/providers/bedrock_models.hpp"
 
 #include <gtest/gtest.h>
@@ -252,6 +253,8 @@ TEST(bedrock_models, are_known_by_any_name_of_theirs) {
   opaque.model = "anthropic.claude-opus-4-6-v1";
   EXPECT_EQ(bedrock_model_of(opaque).prefix, "anthropic.claude-opus-4-6");
   EXPECT_EQ(bedrock_model_of(opaque).output_burndown, 5);
+  EXPECT_EQ(bedrock_model_of(lane_of(gpt)).max_tokens_least, output_tokens_least.count())
+      << "what a low limit is raised to is reserved";
   EXPECT_TRUE(is_bedrock_gpt(lane_of(gpt)));
   EXPECT_FALSE(is_bedrock_gpt(lane_of(oss)));
   EXPECT_TRUE(is_bedrock_gpt_oss(lane_of(oss)));

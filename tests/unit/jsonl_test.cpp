@@ -82,6 +82,11 @@ INSTANTIATE_TEST_SUITE_P(
         bad_line{"stream", with_body(R"({"model":"m","stream":true})"), "stream_not_supported"},
         bad_line{"stream_text", with_body(R"({"model":"m","stream":"no"})"),
                  "stream_not_supported"},
+        bad_line{"background", with_body(R"({"model":"m","background":true})", "/v1/responses"),
+                 "background_not_supported"},
+        bad_line{"background_text",
+                 with_body(R"({"model":"m","background":"no"})", "/v1/responses"),
+                 "background_not_supported"},
         bad_line{"zero_n", with_body(R"({"model":"m","n":0})"), "invalid_n"},
         bad_line{"many_n", with_body(R"({"model":"m","n":1001})"), "invalid_n"},
         bad_line{"twice_body",
@@ -167,7 +172,7 @@ TEST(jsonl, reads_the_output_limit_in_all_its_forms) {
        {limit_case{R"({"model":"m"})", 0},
         {R"({"model":"m","max_tokens":5})", 5},
         {R"({"model":"m","max_completion_tokens":7})", 7},
-        {R"({"model":"m","max_output_tokens":9})", 9},
+        {R"({"model":"m","max_output_tokens":9})", 0},
         {R"({"model":"m","max_tokens":5,"max_completion_tokens":7})", 7},
         {R"({"model":"m","max_tokens":null})", 0},
         {R"({"model":"m","max_tokens":5,"n":3})", 15, 3},
@@ -180,14 +185,82 @@ TEST(jsonl, reads_the_output_limit_in_all_its_forms) {
         {R"({"model":"m","max_tokens":-5})", -1},
         {R"({"model":"m","max_tokens":1.5})", -1},
         {R"({"model":"m","max_tokens":1e3})", -1},
-        {R"({"model":"m","max_tokens":"5"})", -1},
-        {R"({"model":"m","max_output_tokens":[]})", -1}}) {
+        {R"({"model":"m","max_tokens":"5"})", -1}}) {
     const auto p = parse(with_body(body));
     EXPECT_EQ(p.code, output < 0 ? "invalid_max_tokens" : "") << body;
     if (output < 0) continue;
     EXPECT_EQ(p.value.max_output, tokens(output)) << body;
     EXPECT_EQ(p.value.choices, choices) << body;
   }
+}
+
+struct endpoint_limit_case {
+  const char* url;
+  const char* body;
+  std::int64_t output;
+  std::int64_t choices = 1;
+};
+
+TEST(jsonl, only_the_endpoints_own_keys_limit_its_answers) {
+  const char *chat = "/v1/chat/completions", *responses = "/v1/responses",
+             *completions = "/v1/completions", *embeddings = "/v1/embeddings";
+  for (const auto& [url, body, output, choices] : {
+           endpoint_limit_case{chat, R"({"model":"m","max_output_tokens":1})", 0},
+           {chat, R"({"model":"m","max_output_tokens":"x","max_output_tokens":1})", 0},
+           {completions, R"({"model":"m","max_completion_tokens":1,"max_output_tokens":1})", 0},
+           {completions, R"({"model":"m","max_completion_tokens":9,"max_tokens":2})", 2},
+           {responses, R"({"model":"m","max_tokens":1,"max_completion_tokens":1})", 0},
+           {responses, R"({"model":"m","max_tokens":1,"max_output_tokens":20})", 20},
+           {responses, R"({"model":"m","background":false})", 0},
+           {responses, R"({"model":"m","background":null})", 0},
+           {chat, R"({"model":"m","background":true})", 0},
+           {embeddings, R"({"model":"m","max_tokens":1})", 0},
+       }) {
+    const auto p = parse(with_body(body, url));
+    EXPECT_EQ(p.code, "") << url << body << p.message;
+    EXPECT_EQ(p.value.max_output, tokens(output)) << url << body;
+    EXPECT_EQ(p.value.choices, choices) << url << body;
+  }
+}
+
+TEST(jsonl, each_prompt_of_a_list_is_answered) {
+  for (const auto& [body, choices] :
+       std::vector<std::pair<std::string, std::int64_t>>{{R"("a")", 1},
+                                                         {R"(["a"])", 1},
+                                                         {R"(["a","b","c"])", 3},
+                                                         {R"([1,2,3])", 1},
+                                                         {R"([[1,2],[3]])", 2},
+                                                         {R"([1,"a"])", 2},
+                                                         {R"([])", 1},
+                                                         {R"(null)", 1},
+                                                         {R"("a","n":4)", 4},
+                                                         {R"(["a","b"],"n":2,"best_of":4)", 8}}) {
+    const auto p = parse(
+        with_body(R"({"model":"m","max_tokens":5,"prompt":)" + body + "}", "/v1/completions"));
+    EXPECT_EQ(p.code, "") << body << p.message;
+    EXPECT_EQ(p.value.choices, choices) << body;
+    EXPECT_EQ(p.value.max_output, tokens(5 * choices)) << body;
+  }
+  EXPECT_EQ(parse(with_body(R"({"model":"m","prompt":["a","b"]})")).value.choices, 1)
+      << "no key of a chat";
+  EXPECT_EQ(
+      parse(with_body(R"({"model":"m","prompt":["a"],"prompt":["a","b"]})", "/v1/completions"))
+          .code,
+      "invalid_json");
+  std::string many = R"({"model":"m","n":1000,"prompt":["a")";
+  for (int i = 0; i < 100; ++i) many += R"(,"a")";
+  EXPECT_EQ(parse(with_body(many + "]}", "/v1/completions")).code, "invalid_n");
+}
+
+TEST(jsonl, what_the_reader_cannot_hold_is_not_called_bad_json) {
+  const auto message = [](const std::string& body) { return parse(with_body(body)).message; };
+  const auto number = message(R"({"model":"m","metadata":{"id":99999999999999999999}})");
+  EXPECT_NE(number.find("64 bits"), std::string::npos) << number;
+  EXPECT_EQ(number.find("not valid JSON"), std::string::npos) << number;
+  const auto escape = message(R"({"model":"m","input":"\ud83d"})");
+  EXPECT_NE(escape.find("escape"), std::string::npos) << escape;
+  EXPECT_EQ(escape.find("not valid JSON"), std::string::npos) << escape;
+  EXPECT_NE(message(R"({"model":"m",})").find("not valid JSON"), std::string::npos);
 }
 
 TEST(jsonl, counts_images_at_least_once_each) {

@@ -64,10 +64,55 @@ TEST(money, the_worst_case_is_made_of_bytes_images_and_output) {
   auto limited = lane;
   limited.max_output_tokens = tokens(1'000);
   EXPECT_EQ(worst_case({300, 0, 3, tokens{}}, limited), nano_usd(300'000 + 3 * 4'000'000));
-  EXPECT_EQ(worst_case({300, 0, 3, tokens(6)}, limited), nano_usd(300'000 + 24'000));
+  EXPECT_EQ(worst_case({300, 0, 3, tokens(60)}, limited), nano_usd(300'000 + 240'000));
   EXPECT_EQ(worst_case({300, 2, 3, tokens(6)}, lane_config{}), nano_usd(0)) << "no price";
-  EXPECT_EQ(worst_case({10, 0, 1, tokens(1)}, priced(1'000, 1'000, 9'000)), nano_usd(90 + 1))
+  EXPECT_EQ(worst_case({10, 0, 1, tokens(20)}, priced(1'000, 1'000, 9'000)), nano_usd(90 + 20))
       << "the dearest input price counts";
+  EXPECT_EQ(worst_case({300, 0, 1, tokens(50), tokens(100)}, lane), nano_usd(400'000 + 200'000));
+}
+
+TEST(money, a_limit_below_the_least_of_some_forms_reserves_the_least) {
+  const auto lane = priced(1'000'000, 4'000'000);
+  EXPECT_EQ(worst_case({100, 0, 1, tokens(1)}, lane), nano_usd(100'000 + 16 * 4'000));
+  EXPECT_EQ(worst_case({100, 0, 3, tokens(3)}, lane), nano_usd(100'000 + 3 * 16 * 4'000));
+  EXPECT_EQ(worst_case({100, 0, 1, tokens(17)}, lane), nano_usd(100'000 + 17 * 4'000));
+  EXPECT_EQ(worst_case({100, 0, 1, tokens{}}, lane), nano_usd(100'000)) << "an embedding";
+}
+
+TEST(money, what_providers_add_is_reserved_with_the_text) {
+  using enum prompt_feature;
+  const auto added = [](endpoint_kind endpoint, prompt_features asked) {
+    return added_tokens(endpoint, asked).count();
+  };
+  EXPECT_EQ(added(endpoint_kind::chat_completions, {}), 128);
+  EXPECT_EQ(added(endpoint_kind::responses, seed | temperature), 128);
+  EXPECT_EQ(added(endpoint_kind::chat_completions, tools), 128 + 1'024);
+  EXPECT_EQ(added(endpoint_kind::responses, json_schema), 128 + 1'024);
+  EXPECT_EQ(added(endpoint_kind::chat_completions, all_features), 128 + 1'024) << "nobody looked";
+  EXPECT_EQ(added(endpoint_kind::embeddings, all_features), 0);
+  EXPECT_EQ(added(endpoint_kind::completions, all_features), 0);
+  prompt p;
+  p.body.length = 700;
+  p.images = 2;
+  p.choices = 3;
+  p.max_output = tokens(9);
+  p.features = tools;
+  const auto size = size_of(p);
+  EXPECT_EQ(size.body_bytes, 700);
+  EXPECT_EQ(size.images, 2);
+  EXPECT_EQ(size.choices, 3);
+  EXPECT_EQ(size.max_output, tokens(9));
+  EXPECT_EQ(size.added, tokens(1'152));
+}
+
+TEST(money, images_are_dearer_where_they_are_counted_by_the_tile) {
+  auto lane = priced(1'000'000, 0);
+  for (auto* name : {&lane.as, &lane.model}) {
+    *name = "gpt-4o-mini-2024-07-18";
+    EXPECT_EQ(worst_case({0, 1, 1, {}}, lane), nano_usd(49'152'000));
+    *name = "gpt-4o";
+    EXPECT_EQ(worst_case({0, 1, 1, {}}, lane), nano_usd(16'384'000));
+  }
 }
 
 TEST(money, tokens_written_to_a_cache_have_their_own_prices) {
@@ -83,7 +128,7 @@ TEST(money, tokens_written_to_a_cache_have_their_own_prices) {
   wrote.cache_write = tokens(5'000);
   EXPECT_EQ(billed(wrote, *lane.price), nano_usd(40'000 + 500 * 1'250 + 100 * 2'000))
       << "never more written than sent";
-  EXPECT_EQ(worst_case({1'000, 0, 1, tokens(1)}, lane), nano_usd(2'000'000 + 4'000))
+  EXPECT_EQ(worst_case({1'000, 0, 1, tokens(20)}, lane), nano_usd(2'000'000 + 80'000))
       << "all of it may be written for an hour";
 }
 
@@ -97,8 +142,8 @@ TEST(money, a_long_request_costs_the_prices_of_its_length_as_a_whole) {
   EXPECT_EQ(billed(usage(201, 200, 10), *lane.price), nano_usd(201 * 4'000 + 10 * 15'000))
       << "cached input counts for the length, and has no price of its own up there";
   EXPECT_EQ(billed(usage(501, 0, 10), *lane.price), nano_usd(501 * 1'000 + 10 * 1'000));
-  EXPECT_EQ(worst_case({200, 0, 1, tokens(10)}, lane), nano_usd(200 * 2'000 + 10 * 10'000));
-  EXPECT_EQ(worst_case({600, 0, 1, tokens(10)}, lane), nano_usd(600 * 4'000 + 10 * 15'000))
+  EXPECT_EQ(worst_case({200, 0, 1, tokens(20)}, lane), nano_usd(200 * 2'000 + 20 * 10'000));
+  EXPECT_EQ(worst_case({600, 0, 1, tokens(20)}, lane), nano_usd(600 * 4'000 + 20 * 15'000))
       << "the dearest that may apply";
 }
 

@@ -67,7 +67,8 @@ TEST(provider_encode, an_answer_is_limited_as_the_lane_says_where_the_prompt_doe
   const auto sent = [&](const pool_config& pool, std::string_view path, const std::string& rest) {
     return encode_for(pool, lane, "/v1/" + std::string(path), rest).body;
   };
-  EXPECT_EQ(sent(openai, "chat/completions", ""), R"({"max_completion_tokens":9,"model":"y"})");
+  EXPECT_EQ(sent(openai, "chat/completions", ""),
+            R"({"service_tier":"default","max_completion_tokens":9,"model":"y"})");
   EXPECT_EQ(sent(own, "chat/completions", ""), R"({"max_tokens":9,"model":"y"})");
   EXPECT_EQ(sent(own, "responses", ""), R"({"max_output_tokens":9,"model":"y"})");
   EXPECT_EQ(sent(own, "completions", ""), R"({"max_tokens":9,"model":"y"})");
@@ -122,17 +123,58 @@ TEST(provider_encode, a_lane_sells_one_tier) {
   const auto body = [&](const std::string& rest) {
     return encode_for(pool, lane, "/v1/chat/completions", rest).body;
   };
+  EXPECT_EQ(body(asks), R"({"model":"y","n":1.50,"service_tier":"default"})");
+  EXPECT_EQ(body(R"(,"n":1)"), R"({"service_tier":"default","model":"y","n":1})")
+      << "unsaid, the project's own tier would serve it";
+  EXPECT_EQ(encode_for(pool, lane, "/v1/responses", "").body,
+            R"({"service_tier":"default","model":"y"})");
+  EXPECT_EQ(encode_for(pool, lane, "/v1/embeddings", "").body, R"({"model":"y"})");
+  lane.tier = lane_tier::provisioned;
   EXPECT_EQ(body(asks), R"({"model":"y","n":1.50})");
-  EXPECT_EQ(body(R"(,"n":1)"), R"({"model":"y","n":1})");
   lane.tier = lane_tier::flex;
   EXPECT_EQ(body(asks), R"({"model":"y","n":1.50,"service_tier":"flex"})");
-  EXPECT_EQ(body(""), R"({"model":"y","service_tier":"flex"})");
+  EXPECT_EQ(body(""), R"({"service_tier":"flex","model":"y"})");
   EXPECT_TRUE(make_provider(pool)
                   ->unmappable(endpoint_kind::chat_completions, lane)
                   .has(prompt_feature::service_tier));
+  pool.provider = provider_kind::azure_openai;
+  lane.tier = lane_tier::standard;
+  EXPECT_EQ(body(asks), R"({"model":"y","n":1.50})");
+  EXPECT_EQ(body(""), R"({"model":"y"})");
   pool.provider = provider_kind::openai_compatible;
   EXPECT_EQ(body(asks), R"({"model":"y","service_tier":"priority","n":1.50})");
   EXPECT_TRUE(make_provider(pool)->unmappable(endpoint_kind::chat_completions, lane).empty());
+}
+
+TEST(provider_encode, a_chats_limit_goes_out_under_the_key_its_model_takes) {
+  pool_config pool;
+  pool.endpoint = "https://x/v1";
+  lane_config lane;
+  lane.model = "x";
+  lane.tier = lane_tier::provisioned;
+  const auto body = [&](provider_kind kind, std::string as, const std::string& rest,
+                        std::string_view url = "/v1/chat/completions") {
+    pool.provider = kind;
+    lane.as = std::move(as);
+    return encode_for(pool, lane, url, rest).body;
+  };
+  const std::string old_key = R"(,"max_tokens":5)";
+  const std::string renamed = R"("max_completion_tokens":5})";
+  using enum provider_kind;
+  EXPECT_EQ(body(openai, "gpt-4o", old_key), R"({"model":"gpt-4o",)" + renamed);
+  EXPECT_EQ(body(openai, "y", R"(,"max_tokens":9,"max_completion_tokens":5)"),
+            R"({"model":"y",)" + renamed);
+  EXPECT_EQ(body(openai, "y", R"(,"max_tokens":5,"max_completion_tokens":null)"),
+            R"({"model":"y",)" + renamed)
+      << "what is reserved is sent";
+  EXPECT_EQ(body(openai, "y", old_key, "/v1/completions"), R"({"model":"y","max_tokens":5})");
+  for (const std::string as : {"gpt-5.4-mini", "prod-gpt-6-sol", "gpt-10", "o3", "o4-mini"})
+    EXPECT_EQ(body(azure_openai, as, old_key), R"({"model":")" + as + R"(",)" + renamed);
+  for (const std::string as : {"gpt-4o", "gpt-35-turbo", "mini-prod", "gpt-oss-120b", "omni"})
+    EXPECT_EQ(body(azure_openai, as, old_key), R"({"model":")" + as + R"(","max_tokens":5})");
+  lane.model = "gpt-5.4-mini";
+  EXPECT_EQ(body(azure_openai, "mini-prod", old_key), R"({"model":"mini-prod",)" + renamed);
+  EXPECT_EQ(body(openai_compatible, "gpt-5", old_key), R"({"model":"gpt-5","max_tokens":5})");
 }
 
 TEST(rewrite_body, leaves_every_other_value_byte_for_byte) {
@@ -151,8 +193,8 @@ TEST(rewrite_body, leaves_every_other_value_byte_for_byte) {
 TEST(provider_encode, only_the_model_token_changes) {
   const std::string body =
       R"( { "messages" : [ { "content" : "\"model\":\"x\" é" } ] , "model"  :  "x" , "n":1 } )";
-  const auto r = encode(provider_kind::openai, "https://api.openai.com/v1", "/v1/chat/completions",
-                        body, R"("x" ,)", "x");
+  const auto r = encode(provider_kind::openai_compatible, "https://api.openai.com/v1",
+                        "/v1/chat/completions", body, R"("x" ,)", "x");
   // The token given above is longer than the model's on purpose: the splice obeys offsets alone.
   EXPECT_EQ(
       r.body,
@@ -160,14 +202,14 @@ TEST(provider_encode, only_the_model_token_changes) {
 }
 
 TEST(provider_encode, names_are_escaped) {
-  const auto r = encode(provider_kind::openai, "https://api.openai.com/v1", "/v1/chat/completions",
-                        R"({"model":"m"})", R"("m")", "a\"b\\c\n\x01/ü");
+  const auto r = encode(provider_kind::openai_compatible, "https://api.openai.com/v1",
+                        "/v1/chat/completions", R"({"model":"m"})", R"("m")", "a\"b\\c\n\x01/ü");
   EXPECT_EQ(r.body, "{\"model\":\"a\\\"b\\\\c\\u000a\\u0001/ü\"}");
 }
 
 TEST(provider_encode, longer_and_shorter_names) {
   const auto body = [](std::string as) {
-    return encode(provider_kind::openai, "https://api.openai.com/v1", "/v1/embeddings",
+    return encode(provider_kind::openai_compatible, "https://api.openai.com/v1", "/v1/embeddings",
                   R"({"input":"t","model":"text"})", R"("text")", std::move(as))
         .body;
   };

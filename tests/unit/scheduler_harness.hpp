@@ -136,7 +136,10 @@ class world {
     p.cls = sched.class_for(job, model, endpoint_kind::chat_completions).value();
     p.line = value + 1;
     p.text.assign(bytes, 'x');
-    p.body = {0, static_cast<std::uint32_t>(bytes)};
+    // Nothing is added to a completion's text: with the least answer, a token reserved for each
+    // byte of the line and ten more.
+    p.endpoint = endpoint_kind::completions;
+    p.body = {0, static_cast<std::uint32_t>(bytes - 6)};
     p.max_output = tokens(10);
     return p;
   }

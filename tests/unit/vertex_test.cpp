@@ -83,7 +83,7 @@ TEST(vertex_openai, what_it_would_ignore_is_not_sent) {
                      ->encode(view_of(response, "/v1/responses"),
                               cloud_lane("x", lane_surface::responses))
                      .body),
-            json(R"({"model":"x","input":"w"})"));
+            json(R"({"model":"x","input":"w","store":false})"));
 }
 
 TEST(vertex_serves, by_surface) {
@@ -100,11 +100,71 @@ TEST(vertex_serves, by_surface) {
   EXPECT_EQ(serves(lane_surface::predict), "nny");
 }
 
+TEST(vertex_openai, what_it_would_ignore_is_not_sent_however_deep_it_lies) {
+  const std::string body = R"({"model":"m","messages":[
+    {"role":"user","name":"n","content":[{"type":"text","text":"a","cache_control":{"x": 1.50}},
+      {"type":"image_url","image_url":{"url":"data:image/png;base64,AA==","detail":"low"}},
+      {"type":"text","text":"b","image_url":{"url":"u"}}]},
+    {"role":"assistant","tool_calls":[{"id":"c","type":"function","extra":1,
+      "function":{"name":"f","arguments":"{\"name\":1}","more":2}}]},
+    {"role":"tool","tool_call_id":"c","name":"f","content":"4.50"},
+    {"role":"user","tool_call_id":"c","content":"name"}],
+    "tools":[{"type":"function","function":{"name":"f","foo":1,
+      "parameters":{"type":"object","properties":{"foo":{"type":"number","minimum":1.50}}}}}],
+    "top.k":1})";
+  const auto lane = cloud_lane("x", lane_surface::openai);
+  const auto sent = vertex->encode(view_of(body), lane).body;
+  EXPECT_EQ(json(sent), json(R"({"model":"google/x","messages":[
+    {"role":"user","content":[{"type":"text","text":"a"},
+      {"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}},
+      {"type":"text","text":"b"}]},
+    {"role":"assistant","tool_calls":[{"id":"c","type":"function",
+      "function":{"name":"f","arguments":"{\"name\":1}"}}]},
+    {"role":"tool","tool_call_id":"c","name":"f","content":"4.50"},
+    {"role":"user","content":"name"}],
+    "tools":[{"type":"function","function":{"name":"f",
+      "parameters":{"type":"object","properties":{"foo":{"type":"number","minimum":1.50}}}}}]})"));
+  EXPECT_NE(sent.find(R"("minimum":1.50)"), std::string::npos) << "all else as it was written";
+  const auto after =
+      R"({"model":"m",)" +
+      sent.substr(sent.find("\"messages\""), sent.rfind(",\"model\"") - sent.find("\"messages\"")) +
+      "}";
+  EXPECT_TRUE(
+      parameters_of(view_of(after), vertex->unmappable(endpoint_kind::chat_completions, lane))
+          .empty())
+      << after;
+}
+
+TEST(vertex_partner, responses_prompts_are_refused_what_their_chat_form_is) {
+  const auto lane = cloud_lane("gpt-6-sol", lane_surface::responses);
+  const auto refused = [&](const std::string& rest) {
+    const std::string body = R"({"model":"m",)" + rest + "}";
+    return !(features_of(view_of(body, "/v1/responses")) &
+             vertex->unmappable(endpoint_kind::responses, lane))
+                .empty();
+  };
+  const auto part = [&](const std::string& fields) {
+    return refused(R"("input":[{"role":"user","content":[{)" + fields + "}]}]");
+  };
+  EXPECT_TRUE(part(R"("type":"input_image","image_url":"https://x/y.png")"));
+  EXPECT_FALSE(part(R"("type":"input_image","image_url":"data:image/png;base64,AA==")"));
+  EXPECT_TRUE(part(R"("type":"input_file","file_id":"f")"));
+  EXPECT_TRUE(refused(R"("input":"x","previous_response_id":"r")"));
+  EXPECT_TRUE(refused(R"("input":"x","tools":[{"type":"web_search"}])"));
+  EXPECT_FALSE(refused(R"("input":"x","tools":[{"type":"function","name":"f"}])"));
+  EXPECT_FALSE(refused(R"("input":"x","reasoning":{"effort":"low","summary":"auto"})"));
+  EXPECT_EQ(
+      json(vertex
+               ->encode(view_of(R"({"model":"m","input":"w","store":true})", "/v1/responses"), lane)
+               .body),
+      json(R"({"model":"gpt-6-sol","input":"w","store":false})"));
+}
+
 TEST(vertex_partner, responses_prompts_pass_as_they_are) {
   constexpr std::string_view body = R"({"model":"m","input":"w"})";
   const auto lane = cloud_lane("gpt-6-sol", lane_surface::responses);
   EXPECT_EQ(json(vertex->encode(view_of(body, "/v1/responses"), lane).body),
-            json(R"({"model":"gpt-6-sol","input":"w"})"));
+            json(R"({"model":"gpt-6-sol","input":"w","store":false})"));
   const std::string answer =
       R"({"id":"r","object":"response","status":"completed","output":[],"usage":{"input_tokens":1,)"
       R"("output_tokens":2}})";

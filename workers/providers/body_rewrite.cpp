@@ -18,12 +18,13 @@ struct member {
   std::string_view value;  ///< raw
 };
 
-/// The top-level members; false when the text is no JSON object. `padded` outlives `out`.
-bool read_members(const std::string& padded, std::size_t length, std::vector<member>& out) {
+/// The members of an object; false when the text is none. Readable padding follows the text.
+bool read_members(std::string_view json, std::vector<member>& out) {
   thread_local ondemand::parser parser;
   ondemand::document doc;
   ondemand::object object;
-  if (parser.iterate(padded.data(), length, padded.size()).get(doc) || doc.get_object().get(object))
+  if (parser.iterate(json.data(), json.size(), json.size() + simdjson::SIMDJSON_PADDING).get(doc) ||
+      doc.get_object().get(object))
     return false;
   for (auto field : object) {
     std::string_view key, value;
@@ -35,6 +36,28 @@ bool read_members(const std::string& padded, std::size_t length, std::vector<mem
   return true;
 }
 
+/// The same for the items of a list.
+bool read_items(std::string_view json, std::vector<std::string_view>& out) {
+  thread_local ondemand::parser parser;
+  ondemand::document doc;
+  ondemand::array array;
+  if (parser.iterate(json.data(), json.size(), json.size() + simdjson::SIMDJSON_PADDING).get(doc) ||
+      doc.get_array().get(array))
+    return false;
+  for (auto item : array) {
+    std::string_view value;
+    if (simdjson::to_json_string(item).get(value)) return false;
+    out.push_back(value);
+  }
+  return true;
+}
+
+std::string padded_copy(std::string_view text) {
+  std::string out(text.size() + simdjson::SIMDJSON_PADDING, '\0');
+  std::copy(text.begin(), text.end(), out.begin());
+  return out;
+}
+
 void append_member(std::string_view key, std::string_view value, std::string& out) {
   if (out.size() > 1) out += ',';
   append_json_string(key, out);
@@ -42,7 +65,53 @@ void append_member(std::string_view key, std::string_view value, std::string& ou
   out += value;
 }
 
-/// Puts a member in front; the object has none of that name.
+/// Whether an object's key says something there, although elsewhere it is an unknown one: the
+/// payload of a part has the name of its type, and some keys of a message are its role's own.
+bool belongs(const std::vector<member>& fields, std::string_view key) {
+  const auto says = [&](std::string_view name, std::string_view word) {
+    return std::any_of(fields.begin(), fields.end(), [&](const member& m) {
+      return m.key == name && m.value == json_string(word);
+    });
+  };
+  if (key == "name" || key == "tool_call_id") return says("role", "tool");
+  if (key == "tool_calls" || key == "refusal") return says("role", "assistant");
+  return says("type", key);
+}
+
+/// The value without what lies at the paths: ".a.b" in objects, "[]" for each item of a list.
+/// All else stays, byte for byte. Readable padding follows the text.
+std::string without(std::string_view json, const std::vector<std::string_view>& paths) {
+  const auto next = [&](std::string_view step) {
+    std::vector<std::string_view> out;
+    for (auto path : paths) {
+      if (!path.starts_with(step)) continue;
+      path.remove_prefix(step.size());
+      if (path.empty() || path.front() == '.' || path.front() == '[') out.push_back(path);
+    }
+    return out;
+  };
+  std::string out;
+  if (json.starts_with('[')) {
+    std::vector<std::string_view> items;
+    const auto inner = next("[]");
+    if (inner.empty() || !read_items(json, items)) return std::string(json);
+    for (const auto item : items) out.append(out.empty() ? "[" : ",").append(without(item, inner));
+    return out.empty() ? "[]" : out + ']';
+  }
+  std::vector<member> members;
+  if (!json.starts_with('{') || !read_members(json, members)) return std::string(json);
+  out = "{";
+  for (const auto& m : members) {
+    const auto inner = next('.' + m.key);
+    const bool named = std::find(inner.begin(), inner.end(), "") != inner.end();
+    if (named && !belongs(members, m.key)) continue;
+    append_member(m.key, inner.empty() ? std::string(m.value) : without(m.value, inner), out);
+  }
+  return out += '}';
+}
+
+}  // namespace
+
 void add_member(std::string& body, std::string_view key, std::string_view json) {
   const auto open = body.find('{');
   if (open == std::string::npos) return;
@@ -54,17 +123,21 @@ void add_member(std::string& body, std::string_view key, std::string_view json) 
   body.insert(open + 1, text);
 }
 
-}  // namespace
-
 std::string rewrite_body(std::string_view body, std::span<const member_change> changes) {
-  std::string padded(body.size() + simdjson::SIMDJSON_PADDING, '\0');
-  std::copy(body.begin(), body.end(), padded.begin());
+  const auto padded = padded_copy(body);
   std::vector<member> members;
-  if (!read_members(padded, body.size(), members)) return std::string(body);
-  const auto has = [&](std::string_view key) {
-    return std::any_of(members.begin(), members.end(),
-                       [&](const member& m) { return m.key == key; });
+  if (!read_members(std::string_view(padded).substr(0, body.size()), members))
+    return std::string(body);
+  const auto find = [&](std::string_view key) {
+    return std::find_if(members.begin(), members.end(),
+                        [&](const member& m) { return m.key == key; });
   };
+  for (const auto& change : changes) {
+    if (change.what != kind::rename) continue;
+    const auto old_name = find(change.key), new_name = find(change.text);
+    if (old_name == members.end() || new_name == members.end()) continue;
+    members.erase(new_name->value == "null" ? new_name : old_name);
+  }
   std::string out = "{";
   out.reserve(body.size() + 64);
   for (const auto& m : members) {
@@ -72,7 +145,7 @@ std::string rewrite_body(std::string_view body, std::span<const member_change> c
                                      [&](const member_change& c) { return c.key == m.key; });
     if (change == changes.end())
       append_member(m.key, m.value, out);
-    else if (change->what == kind::rename && !has(change->text))
+    else if (change->what == kind::rename)
       append_member(change->text, m.value, out);
   }
   for (const auto& change : changes)
@@ -103,8 +176,16 @@ std::string body_without(const prompt_view& prompt, std::string_view model, prom
   const auto name = json_string(model);
   const auto dropped = parameters_of(prompt, refused & droppable_features);
   more.push_back({kind::set, "model", name});
-  for (const auto& key : dropped) more.push_back({kind::remove, key});
-  return rewrite_body(prompt.body, more);
+  std::vector<std::string> nested;
+  for (const auto& key : dropped) {
+    more.push_back({kind::remove, key});
+    if (key.find('.') != std::string::npos) nested.push_back('.' + key);
+  }
+  if (nested.empty()) return rewrite_body(prompt.body, more);
+  const auto padded = padded_copy(prompt.body);
+  return rewrite_body(without(std::string_view(padded).substr(0, prompt.body.size()),
+                              {nested.begin(), nested.end()}),
+                      more);
 }
 
 }  // namespace spillway

@@ -5,6 +5,8 @@
 #include "workers/providers/responses_form.hpp"
 
 #include <algorithm>
+#include <cctype>
+#include <vector>
 
 namespace spillway {
 
@@ -15,6 +17,20 @@ std::string_view service_tier_of(lane_tier tier) {
   if (tier == lane_tier::flex) return R"("flex")";
   if (tier == lane_tier::priority) return R"("priority")";
   return {};
+}
+
+bool names(std::string_view body, std::string_view quoted_key) {
+  return body.find(quoted_key) != std::string_view::npos;
+}
+
+/// "gpt-5.4-mini", "gpt-6-sol", "o3", "prod-gpt-5": models that refuse `max_tokens`.
+bool is_reasoning_model(std::string_view name) {
+  const auto digit_at = [&](std::size_t at) {
+    return at < name.size() && std::isdigit(static_cast<unsigned char>(name[at])) != 0;
+  };
+  if (const auto gpt = name.find("gpt-"); gpt != name.npos && digit_at(gpt + 4))
+    return name[gpt + 4] >= '5' || (digit_at(gpt + 5) && !name.substr(gpt).starts_with("gpt-35"));
+  return name.size() >= 2 && name[0] == 'o' && digit_at(1);
 }
 
 /// A chat prompt for a lane that is asked by Responses.
@@ -41,14 +57,12 @@ class openai_provider : public translating_adapter {
                    ? write_responses(chat_of(prompt, lane), lane.as, prompt_feature::service_tier)
                    : body_with_model(prompt, lane.as);
     if (!translate) limit_answer(out.body, prompt, lane, limit_key());
-    if (!sells_tiers()) return out;
-    if (const auto tier = service_tier_of(lane.tier); !tier.empty()) {
-      const member_change set[] = {{member_change::kind::set, "service_tier", tier}};
-      out.body = rewrite_body(out.body, set);
-    } else if (!translate && prompt.body.find(R"("service_tier")") != std::string_view::npos) {
-      const member_change none[] = {{member_change::kind::remove, "service_tier"}};
-      out.body = rewrite_body(out.body, none);
-    }
+    std::vector<member_change> changes;
+    if (prompt.url == url_of(endpoint_kind::chat_completions) && !translate &&
+        renames_limit(lane) && names(out.body, R"("max_tokens")"))
+      changes.push_back({member_change::kind::rename, "max_tokens", "max_completion_tokens"});
+    change_tier(out.body, prompt.url, lane, changes);
+    if (!changes.empty()) out.body = rewrite_body(out.body, changes);
     return out;
   }
   [[nodiscard]] bool serves(endpoint_kind, const lane_config&) const override { return true; }
@@ -77,8 +91,31 @@ class openai_provider : public translating_adapter {
   [[nodiscard]] virtual bool sells_tiers() const { return true; }
   /// What a chat answer is limited by.
   [[nodiscard]] virtual std::string_view limit_key() const { return "max_completion_tokens"; }
+  /// Whether a chat's older limit goes out under the newer key: all of OpenAI's models take that,
+  /// and some no other.
+  [[nodiscard]] virtual bool renames_limit(const lane_config&) const { return true; }
+  /// The word for the tier that nothing is added for; empty where leaving it out is enough.
+  [[nodiscard]] virtual std::string_view standard_tier() const { return R"("default")"; }
 
  private:
+  /// Says which tier is wanted. Where nobody does, OpenAI takes the project's setting, which may be
+  /// a dearer one than the lane's.
+  void change_tier(std::string& body, std::string_view url, const lane_config& lane,
+                   std::vector<member_change>& changes) const {
+    if (!sells_tiers()) return;
+    auto tier = service_tier_of(lane.tier);
+    const bool tiered =
+        url == url_of(endpoint_kind::chat_completions) || url == url_of(endpoint_kind::responses);
+    if (tier.empty() && tiered && lane.tier == lane_tier::standard) tier = standard_tier();
+    if (!names(body, R"("service_tier")")) {
+      if (!tier.empty()) add_member(body, "service_tier", tier);
+    } else if (tier.empty()) {
+      changes.push_back({member_change::kind::remove, "service_tier"});
+    } else {
+      changes.push_back({member_change::kind::set, "service_tier", tier});
+    }
+  }
+
   std::string headers_;
 };
 
@@ -103,6 +140,12 @@ class azure_openai_provider final : public openai_provider {
     if (path == "/responses") return dated_ + std::string(path) + query_;
     return dated_ + "/deployments/" + percent_encoded(lane.as) + std::string(path) + query_;
   }
+  /// Older deployments know the older key alone.
+  [[nodiscard]] bool renames_limit(const lane_config& lane) const override {
+    return is_reasoning_model(lane.model) || is_reasoning_model(lane.as);
+  }
+  /// Its older versions refuse the key.
+  [[nodiscard]] std::string_view standard_tier() const override { return {}; }
   /// A limit below the deployment's own is Azure's trouble of the moment, not a quota used up.
   void decode_error(const call_result& call, const lane_config& lane, outcome& out) const override {
     openai_provider::decode_error(call, lane, out);
@@ -127,6 +170,7 @@ class openai_compatible_provider final : public openai_provider {
 
  protected:
   [[nodiscard]] bool sells_tiers() const override { return false; }
+  [[nodiscard]] bool renames_limit(const lane_config&) const override { return false; }
   /// The older key is the one that all servers know.
   [[nodiscard]] std::string_view limit_key() const override { return "max_tokens"; }
 };

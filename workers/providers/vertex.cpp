@@ -95,7 +95,8 @@ http_request vertex_provider::encode(const prompt_view& prompt, const lane_confi
     case lane_surface::responses:
       out.target = root_ + place_ + "/publishers/openai/v1/responses";
       out.body = prompt.url == url_of(endpoint_kind::responses)
-                     ? body_without(prompt, lane.as, unmappable(endpoint_kind::responses, lane))
+                     ? body_without(prompt, lane.as, unmappable(endpoint_kind::responses, lane),
+                                    {{member_change::kind::set, "store", "false"}})
                      : write_responses(chat_of(prompt, lane), lane.as,
                                        unmappable(endpoint_kind::chat_completions, lane));
       limit_answer(out.body, prompt, lane);
@@ -125,9 +126,14 @@ prompt_features vertex_provider::unmappable(endpoint_kind endpoint, const lane_c
   switch (lane.surface) {
     case lane_surface::generate_content: return generate_content_unmappable(lane);
     case lane_surface::predict: return predict_unmappable(lane.as);
-    case lane_surface::responses:
-      if (endpoint == endpoint_kind::responses) return prompt_feature::service_tier;
-      return responses_form_unmappable | prompt_feature::image_url | prompt_feature::service_tier;
+    case lane_surface::responses: {
+      const auto refused =
+          responses_form_unmappable | prompt_feature::image_url | prompt_feature::service_tier;
+      // Keys of the form itself that this version does not know pass.
+      return endpoint == endpoint_kind::responses
+                 ? refused.without(prompt_feature::unknown_parameter)
+                 : refused;
+    }
     default: return compatible_unmappable;
   }
 }

@@ -91,6 +91,13 @@ std::string_view text_key(call_kind kind) {
   return "messages";
 }
 
+/// Whether the key of an OpenAI form limits its answers; another form's key is read over.
+bool limits(call_kind kind, std::string_view key) {
+  if (kind == call_kind::responses) return key == "max_output_tokens";
+  if (kind == call_kind::embeddings) return false;
+  return key == "max_tokens" || (key == "max_completion_tokens" && kind == call_kind::chat);
+}
+
 }  // namespace
 
 bool body_pass::fail(std::string param, std::string message) {
@@ -197,8 +204,7 @@ bool body_pass::take_limit(std::string_view key, json::value& value) {
 bool body_pass::take_openai(std::string_view key, json::value& value) {
   if (key == "model") return !value.get_string().get(facts_.model) || invalid(key);
   if (key == "instructions") return walk(value, "", 0, sum_) || invalid(key);
-  if (key == "max_tokens" || key == "max_completion_tokens" || key == "max_output_tokens")
-    return take_limit(key, value);
+  if (limits(facts_.kind, key)) return take_limit(key, value);
   if (key == "n") return read_count(value, facts_.choices) || invalid(key);
   if (key == "dimensions") return read_count(value, facts_.dimensions) || invalid(key);
   if (key == "stream") return take_stream(value);
