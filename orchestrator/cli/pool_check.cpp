@@ -309,11 +309,11 @@ check_finding judge_health(const probe_answer& answer) {
   const int status = answer.response.status;
   const auto said = "HTTP " + std::to_string(status);
   if (status >= 200 && status < 300) return finding(check_level::ok, "healthy", "");
-  if (status == 404 || status == 405 || status == 501)
-    return finding(check_level::ok, "the server has no health page (" + said + ")", "");
   if (status == 401 || status == 403)
     return finding(check_level::ok, "the health page is not for us (" + said + ")", "");
-  if (status == 503 || status == 429)
+  if (status < 500 || status == 501)
+    return finding(check_level::ok, "the server has no health page (" + said + ")", "");
+  if (status == 503)
     return finding(check_level::problem, "loading its model, overloaded or broken (" + said + ")",
                    "wait until its log says that the model is loaded; if it is, lower the lanes' "
                    "concurrency or free the machine, and restart it if its engine has died");

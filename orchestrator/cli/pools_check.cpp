@@ -95,14 +95,18 @@ class pool_checker {
     return chat_completions;
   }
 
-  /// Sends with credentials, as far as there are any. Notes reachability and
-  /// clock once.
+  /// Sends with credentials, as far as there are any.
   probe_answer ask(http_request request, bool post, duration timeout) {
     if (usable_) {
       const auto before = request.headers.size();
       if (auto used = credentials_->authenticate(request); !used) have_none(used.error().message);
       secrets_ = secrets_in(std::string_view(request.headers).substr(before));
     }
+    return ask_bare(std::move(request), post, timeout);
+  }
+
+  /// Notes reachability and clock once.
+  probe_answer ask_bare(http_request request, bool post, duration timeout) {
     probe_request out;
     out.post = post;
     const auto url = parse_endpoint(pool_.endpoint);
@@ -158,7 +162,8 @@ class pool_checker {
     http_request request;
     const auto url = parse_endpoint(pool_.endpoint);
     request.target = health_path(url ? url->prefix : "");
-    found_.push_back(judge_health(ask(std::move(request), false, probe_request{}.timeout)));
+    // A gateway that knows us may ask all its models how they are, and bill it.
+    found_.push_back(judge_health(ask_bare(std::move(request), false, probe_request{}.timeout)));
   }
 
   /// Where there is no list: what is refused as empty has got past the credentials.

@@ -17,6 +17,11 @@ prompt_features asked_by(const prompt& p) {
 
 /// What lanes may say of a failure. Its code, which all may say, is left without secrets, too.
 std::string tell(outcome& out, std::string_view body, const authenticator& credentials) {
+  // Of refusals, of which there may be thousands a second, lanes say the code only.
+  if (!out.unhealthy && out.kind != outcome_kind::lane_down) {
+    out.error_code = masked_lookalikes(std::move(out.error_code));
+    return {};
+  }
   std::vector<std::string> secrets;
   // Those of now: nearly always those it was sent with.
   if (http_request request; out.status != 0 && credentials.authenticate(request))

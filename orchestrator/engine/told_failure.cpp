@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
+#include <cctype>
 #include <charconv>
 #include <cstdint>
 #include <cstring>
@@ -140,7 +141,7 @@ bool quotes_prompt(std::string_view message, std::string_view body) {
   const auto where = comparable(message);
   const windows seen(where);
   return any_text(body, [&](std::string_view key, std::string_view raw) {
-    if (is_one_of(key, passed_over)) return false;
+    if (is_one_of(key, passed_over) || raw.starts_with("data:")) return false;
     auto text = comparable(comparable(raw));
     if (text.size() >= window) return seen.meet(text);
     while (text.ends_with(' ')) text.pop_back();
@@ -148,6 +149,18 @@ bool quotes_prompt(std::string_view message, std::string_view body) {
            where.find(text) != std::string::npos;
   });
 }
+
+namespace {
+
+/// As codes are: a prompt is quoted in prose.
+bool is_word(std::string_view code) {
+  return code.size() <= 64 && std::all_of(code.begin(), code.end(), [](char c) {
+           return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' ||
+                  c == '.' || c == ':';
+         });
+}
+
+}  // namespace
 
 told_failure tell_failure(const outcome& out, std::string_view body,
                           std::span<const std::string> secrets) {
@@ -157,8 +170,8 @@ told_failure tell_failure(const outcome& out, std::string_view body,
   // Without a complete answer the words are our own.
   const bool foreign = out.status != 0;
   told_failure told;
-  told.code = foreign && quotes_prompt(out.error_code, body) ? "http_" + std::to_string(out.status)
-                                                             : safe(out.error_code);
+  const bool quoted = foreign && !is_word(out.error_code) && quotes_prompt(out.error_code, body);
+  told.code = quoted ? "http_" + std::to_string(out.status) : safe(out.error_code);
   if (out.error_message.empty())
     told.text = told.code;
   else if (foreign && quotes_prompt(out.error_message, body))

@@ -374,10 +374,10 @@ TEST(chat_features, turns_images_and_schemas_that_some_lanes_refuse) {
   EXPECT_EQ(image("DATA:Image/PNG;BASE64,QUJD"), "image_data");
   EXPECT_EQ(image("data:image/png,hello"), "unknown_content") << "nothing to fetch either";
   EXPECT_EQ(image("https://x/data:image/png;base64,QUJD"), "image_url");
-  const auto schema = [](const std::string& text) {
+  const auto schema = [](const std::string& text, const std::string& more = R"(,"strict":true)") {
     return features(chat_url, chat(R"("response_format":{"type":"json_schema","json_schema":{)"
                                    R"("name":"s","schema":)" +
-                                   text + "}}"));
+                                   text + more + "}}"));
   };
   EXPECT_EQ(schema(R"({"type":"object","additionalProperties":false})"), "json_schema");
   EXPECT_EQ(schema(R"({"anyOf":[{"additionalProperties":{"type":"integer"}}]})"),
@@ -390,14 +390,15 @@ TEST(chat_features, turns_images_and_schemas_that_some_lanes_refuse) {
   EXPECT_EQ(schema(R"({"properties":{"pattern":{"type":"string"},"additionalProperties":{
       "enum":[{"minimum":1}],"default":{"maximum":2},"format":"date","minItems":1}}})"),
             "json_schema");
-  for (const char* constraint :
-       {R"("minimum":1)", R"("pattern":"a")", R"("format":"regex")", R"("minItems":2)",
-        R"("uniqueItems":true)", R"("not":{})", R"("minLength":1)"})
+  for (const char* constraint : {R"("minimum":1)", R"("pattern":"a")", R"("minItems":2)",
+                                 R"("uniqueItems":true)", R"("not":{})", R"("minLength":1)"})
     EXPECT_EQ(
         schema(R"({"properties":{"a":{"anyOf":[{"items":{)" + std::string(constraint) + "}}]}}}"),
         "json_schema schema_constraints")
         << constraint;
   EXPECT_EQ(schema(R"({"uniqueItems":false})"), "json_schema");
+  EXPECT_EQ(schema(R"({"minimum":1})", ""), "json_schema") << "nobody enforces it";
+  EXPECT_EQ(schema(R"({"properties":{"a":{"format":"int32"}}})"), "json_schema");
   const auto tool = [](const std::string& more) {
     return features(chat_url, chat(R"("tools":[{"type":"function","function":{"name":"f",)"
                                    R"("parameters":{"properties":{"a":{"minimum":1}}})" +

@@ -97,7 +97,7 @@ TEST(pool_check, servers_of_ones_own_tell_their_health) {
     return judge_health(a);
   };
   EXPECT_EQ(judged(200).text, "healthy");
-  for (const int none : {401, 403, 404, 405, 501}) {
+  for (const int none : {301, 400, 401, 403, 404, 405, 429, 501}) {
     EXPECT_EQ(judged(none).level, check_level::ok) << none;
     EXPECT_THAT(judged(none).text, HasSubstr("HTTP " + std::to_string(none)));
   }

@@ -71,6 +71,9 @@ TEST(told_failure, quotations_of_every_form_of_body) {
                              R"({"model":"gpt-5.4-mini-2026-01-01","input":"x"})"));
   EXPECT_FALSE(quotes_prompt("the user may not", R"({"metadata":{"a":"the user"}})"));
   EXPECT_FALSE(quotes_prompt("", R"({"input":""})"));
+  EXPECT_FALSE(quotes_prompt("not read: data:image/png;base64,AAAA",
+                             R"({"url":"data:image/png;base64,AAAABBBB"})"))
+      << "pictures are long and nobody reads them";
   EXPECT_FALSE(quotes_prompt("say \\", R"({"input":"\\","x":"\u00zz \ud800"})"));
 }
 

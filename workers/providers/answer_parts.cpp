@@ -69,8 +69,7 @@ bool holds_choices(std::string_view answer, std::size_t asked) {
   return count >= asked || filtered;
 }
 
-void fail(std::string message, provider_kind provider, outcome& out) {
-  const auto report = malformed_answer(std::move(message));
+void fail(const error_report& report, provider_kind provider, outcome& out) {
   apply_rule(rule_for(source_of(provider), report), report, {}, out);
   out.error_code = report.code;
   out.error_message = report.message;
@@ -84,15 +83,16 @@ void require_parts(const prompt_view& prompt, provider_kind provider, outcome& o
     const auto asked = inputs_of(prompt.body, "input");
     const auto got = asked == 0 ? 0 : vectors_in(out.body);
     if (got != asked)
-      fail("the answer has " + std::to_string(got) + " vectors for " + std::to_string(asked) +
-               " inputs",
+      fail(malformed_answer("the answer has " + std::to_string(got) + " vectors for " +
+                            std::to_string(asked) + " inputs"),
            provider, out);
     return;
   }
   const auto asked = choices_of(prompt);
   if (asked > 1 && !holds_choices(out.body, asked))
-    fail("the answer has fewer than the " + std::to_string(asked) + " choices asked for", provider,
-         out);
+    fail(answer_with_fewer_choices("the answer has fewer than the " + std::to_string(asked) +
+                                   " choices asked for"),
+         provider, out);
 }
 
 }  // namespace spillway

@@ -258,6 +258,7 @@ void chat_walk::format(std::string_view key, element value) {
 
 void chat_walk::schema(const object& fields) {
   constexpr std::string_view where = "response_format.json_schema.";
+  prompt_features found;
   for (const auto [key, value] : fields) {
     if (value.is_null()) continue;
     bool on = false;
@@ -267,7 +268,7 @@ void chat_walk::schema(const object& fields) {
       read_text("response_format.json_schema.description", value, out_.schema_description);
     } else if (key == "schema") {
       out_.schema_json = copy_json(value);
-      note_schema("response_format.json_schema.schema", value);
+      found = schema_features(value);
       if (!value.is_object()) notes_.wrong("response_format.json_schema.schema", "an object");
     } else if (key == "strict" && !value.get_bool().get(on)) {
       out_.schema_strict = on;
@@ -275,12 +276,10 @@ void chat_walk::schema(const object& fields) {
       unknown(where, key, value);
     }
   }
-}
-
-void chat_walk::note_schema(std::string_view key, element schema) {
-  const auto found = schema_features(schema);
-  for (const auto feature : {open_schema, schema_constraints})
-    if (found.has(feature)) notes_.note(feature, key);
+  if (found.has(open_schema)) notes_.note(open_schema, "response_format.json_schema.schema");
+  // Without `strict` nobody enforces them.
+  if (found.has(schema_constraints) && out_.schema_strict == true)
+    notes_.note(schema_constraints, "response_format.json_schema.schema");
 }
 
 void chat_walk::unknown(std::string_view where, std::string_view key, element value) {
@@ -319,8 +318,10 @@ void chat_walk::tool(element value) {
       made.strict = on;
       if (on) notes_.note(strict_tools, "tools[].function.strict");
       element schema;
-      if (on && !fields.at_key("parameters").get(schema))
-        note_schema("tools[].function.parameters", schema);
+      if (!on || fields.at_key("parameters").get(schema)) continue;
+      const auto found = schema_features(schema);
+      for (const auto feature : {open_schema, schema_constraints})
+        if (found.has(feature)) notes_.note(feature, "tools[].function.parameters");
     } else {
       unknown("tools[].function.", key, member);
     }

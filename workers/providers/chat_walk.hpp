@@ -75,7 +75,6 @@ class chat_walk {
   void tool_calls(element value, chat_message& to);
   void tool(element value);
   void schema(const object& fields);
-  void note_schema(std::string_view key, element schema);
   void unknown(std::string_view where, std::string_view key, element value);
 
   body_notes& notes_;

@@ -24,8 +24,7 @@ constexpr std::array<std::string_view, 3> maps_of_schemas = {"properties", "$def
 constexpr std::array<std::string_view, 4> nested = {"items", "anyOf", "allOf", "oneOf"};
 constexpr std::array<std::string_view, 10> formats = {
     "date-time", "time", "date", "duration", "email", "uri", "ipv4", "ipv6", "hostname", "uuid"};
-constexpr std::array<std::string_view, 28> constraints = {"format",
-                                                          "pattern",
+constexpr std::array<std::string_view, 27> constraints = {"pattern",
                                                           "minLength",
                                                           "maxLength",
                                                           "minimum",
@@ -68,8 +67,10 @@ keyword kind_of(std::string_view key, element value) {
   if (is_one_of(key, shapes)) return keyword::shape;
   if (is_one_of(key, maps_of_schemas) && value.is_object()) return keyword::schemas_by_name;
   if (is_one_of(key, nested)) return keyword::schemas;
-  if (key == "format" && !value.get_string().get(word) && is_one_of(word, formats))
-    return keyword::shape;
+  // Of the others, such as C#'s and OpenAPI's int32, nobody enforces any.
+  if (key == "format")
+    return !value.get_string().get(word) && is_one_of(word, formats) ? keyword::shape
+                                                                     : keyword::remark;
   if (key == "minItems" && !value.get_int64().get(count) && count <= 1) return keyword::shape;
   if (key == "uniqueItems" && !value.get_bool().get(on) && !on) return keyword::remark;
   return is_one_of(key, constraints) ? keyword::constraint : keyword::remark;

@@ -14,8 +14,8 @@ namespace {
 
 using namespace error_words;
 
-/// The type of a malformed response that can be read.
-constexpr std::string_view not_as_asked = "not_as_asked";
+/// The types of a malformed response that can be read.
+constexpr std::string_view not_as_asked = "not_as_asked", fewer_choices = "fewer_choices";
 
 constexpr error_rule table[] = {
     // Money. The code decides, not the type: OpenAI files several codes under one type.
@@ -100,9 +100,14 @@ constexpr error_rule table[] = {
     {any, 200, 200, "abort", "", "", R | H | S, counts},
     {any, 200, 200, "response_cancelled", "", "", R | H | S, counts},
     {any, 200, 200, "response_failed", "", "", R | H | S, counts},
+    // It may be its way: no second call, and no sign of being unwell.
+    {any, 200, 200, "malformed_response", fewer_choices, "", S | D, counts | doubt},
     {any, 200, 200, "malformed_response", not_as_asked, "", R | H | S, counts | doubt | once},
     {any, 200, 200, "malformed_response", "", "", R | H | S, counts | doubt},
     {any, 200, 200, "response_not_finished", "", "", D, firm | doubt},
+    {any, 200, 200, "content_filter", in_an_answer, "", D, firm},
+    {any, 200, 200, "invalid_prompt", in_an_answer, "", D, firm},
+    {any, 200, 200, "", in_an_answer, "", R | H | S, counts},
     {any, 200, 200, "", "", "", D, 0},
 
     // Anything else is not HTTP as we know it.
@@ -196,6 +201,12 @@ error_report malformed_answer(std::string message) {
   report.code = "malformed_response";
   report.type = not_as_asked;
   report.message = std::move(message);
+  return report;
+}
+
+error_report answer_with_fewer_choices(std::string message) {
+  auto report = malformed_answer(std::move(message));
+  report.type = fewer_choices;
   return report;
 }
 

@@ -67,6 +67,10 @@ struct error_report {
 /// Of an answer that can be read and is none of what was asked for: it may come out the same again,
 /// and be billed each time.
 [[nodiscard]] error_report malformed_answer(std::string message);
+/// Some servers never give more than one.
+[[nodiscard]] error_report answer_with_fewer_choices(std::string message);
+/// The type of an error that is told inside an answer of status 200, or in place of it.
+inline constexpr std::string_view in_an_answer = "in_an_answer";
 
 /// All rows: those of single clouds, then those for several.
 [[nodiscard]] std::span<const error_rule> error_rules();

@@ -117,15 +117,17 @@ error_report failure_in_answer(std::string_view code, std::string_view message) 
   return report;
 }
 
-/// Some servers write no error as "", false, {} or [] instead of null.
+/// Some servers write no error as "", 0, false, {} or [] instead of null.
 bool says_nothing(const element& value) {
   std::string_view text;
   object fields;
   array list;
   bool yes = false;
+  double number = 1;
   if (!value.get_string().get(text)) return text.empty();
   if (!value.get_object().get(fields)) return fields.size() == 0;
   if (!value.get_array().get(list)) return list.size() == 0;
+  if (!value.get_double().get(number)) return number == 0;
   return value.is_null() || (!value.get_bool().get(yes) && !yes);
 }
 
@@ -136,6 +138,7 @@ std::optional<error_report> error_in(const object& in) {
   error_report report;
   read_error_object(in, report);
   report.status = 200;
+  report.type = in_an_answer;
   if (report.code.empty()) report.code = "server_error";
   if (report.message.empty()) report.message = "the answer holds an error without an explanation";
   return report;
@@ -148,6 +151,7 @@ error_report not_an_answer(const object& root, std::string_view missing) {
   if (!read_error_object(root, report) || report.message.empty())
     return malformed_answer("the answer has no list \"" + std::string(missing) + "\"");
   report.status = 200;
+  report.type = in_an_answer;
   if (report.code.empty()) report.code = "server_error";
   return report;
 }
