@@ -36,8 +36,9 @@ void fake_cloud::start_queued(lane_id lane) {
 }
 
 void fake_cloud::answer(open_call& call, const lane_book& book, const std::string& body) {
-  const auto limit = body.find("\"max_tokens\":");
-  const auto most = std::min<std::int64_t>(20, std::stoll(body.substr(limit + 13, 12)));
+  constexpr std::string_view key = "_tokens\":";  // under the old name or the new one
+  const auto limit = body.find(key);
+  const auto most = std::min<std::int64_t>(20, std::stoll(body.substr(limit + key.size(), 12)));
   const auto output = 1 + static_cast<std::int64_t>(draw() * static_cast<double>(most - 1));
   const token_usage usage{true, tokens(static_cast<std::int64_t>(body.size() / 5)), tokens(0),
                           tokens(output)};

@@ -1,8 +1,8 @@
 // Chat prompts as Converse requests, and Converse answers as chat completions.
 #include "workers/providers/converse.hpp"
+#include "orchestrator/core/money.hpp"
 #include "tests/unit/provider_verdict.hpp"
 #include "tests/unit/translation_harness.hpp"
-#include "orchestrator/core/money.hpp"
 #include "workers/providers/bedrock_models.hpp"
 
 #include <gtest/gtest.h>
