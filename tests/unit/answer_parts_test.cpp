@@ -175,7 +175,7 @@ TEST(answer_parts, of_every_form) {
        R"({"input":"a"})", R"({"embedding":null})", "Rhcd1"},
       {provider_kind::vertex, lane_surface::generate_content, "gemini-3.8-flash", chat,
        R"({"n":2})",
-       R"({"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]})", "Rhcd1"},
+       R"({"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]})", "Scd"},
       {provider_kind::vertex, lane_surface::generate_content, "gemini-3.8-flash", chat,
        R"({"n":2})", R"({"promptFeedback":{"blockReason":"SAFETY"}})", "A"},
   };
