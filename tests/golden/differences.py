@@ -156,8 +156,10 @@ CONVERSE_SCHEMA = ".outputConfig.textFormat.structure.jsonSchema.schema"
 
 
 def _told_in_words(_ours, _theirs, case):
-    asked = case["body"]["response_format"]["json_schema"]["schema"]
-    return ("schema_constraints" in case["dropped"]
+    """What is enforced is listed; without `strict` nobody enforces anything."""
+    form = case["body"]["response_format"]["json_schema"]
+    asked = form["schema"]
+    return (("schema_constraints" in case["dropped"]) == (form.get("strict") is True)
             and compare.at(case["theirs"], CONVERSE_SCHEMA) == asked
             and _within(asked, compare.at(case["ours"], CONVERSE_SCHEMA)))
 
