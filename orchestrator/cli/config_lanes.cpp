@@ -170,7 +170,7 @@ void check_surface(yaml_map& map, const pool_config& pool, const lane_config& la
   if (is(lane_surface::dated) && pool.api_version.empty())
     map.problem("surface", "dated needs the pool's api_version, as in api_version: 2024-10-21");
   if (is(lane_surface::responses) && !pool.api_version.empty())
-    map.problem("surface", "expected dated: /v1/responses needs a pool without api_version");
+    map.problem("surface", "expected dated: chat goes out as Responses without api_version only");
   if (pool.mantle && (is(lane_surface::converse) || is(lane_surface::invoke)))
     map.problem("surface", "expected openai or responses on Bedrock's Mantle host");
   if (pool.mantle && (!bedrock_geography(id).empty() || is_bedrock_global(id)))

@@ -42,6 +42,7 @@ result<plan_report> make_plan(const plan_options& options, const stop_flag& stop
     return found == aliases.end() ? name : found->second;
   };
   plan_rules counting;
+  counting.capped = config->job.budget.has_value();
   if (options.output_tokens) counting.output = tokens(*options.output_tokens);
   parallel_runner runner(run.threads);
   const auto line_bytes_max = run.line_bytes_max.value_or(run_request{}.line_bytes_max);

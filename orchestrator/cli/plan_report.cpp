@@ -91,6 +91,10 @@ class reporter {
     model.max_output += sums.max_output;
     model.unbounded += sums.unbounded;
     const auto policy = job_.routes.unmappable.value_or(unmappable_policy::restrict);
+    if (kind.refused) {
+      model.refused["unbounded_input"] += sums.prompts;
+      return;
+    }
     fit_lanes fit;
     std::string why_not = "no lane offers the model";
     for (const auto& one : sums.lanes) {

@@ -2,6 +2,7 @@
 
 #include "orchestrator/cli/token_estimate.hpp"
 #include "orchestrator/core/money.hpp"
+#include "workers/input_bound.hpp"
 #include "workers/provider.hpp"
 
 #include <simdjson.h>
@@ -87,6 +88,7 @@ class plan_counter {
     kind.endpoint = p.endpoint;
     kind.features = features_of(view);
     kind.size = static_cast<int>(std::log2(input));
+    kind.refused = rules_.capped && !unbounded_input(view).empty();
     auto& sums = slots_[slot].kinds[kind];
     if (sums.prompts == 0)
       if (const auto found = by_model_.find(kind.model); found != by_model_.end())

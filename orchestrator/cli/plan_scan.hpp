@@ -17,6 +17,8 @@ struct plan_rules {
   /// Expected output of a choice, where the prompt allows as much; embeddings
   /// have none.
   tokens output{256};
+  /// Whether a budget bounds the job: what no body bounds is refused then.
+  bool capped = false;
 };
 
 /// Prompts that go the same ways and are of about the same size.
@@ -24,7 +26,8 @@ struct prompt_kind {
   std::string model;
   endpoint_kind endpoint = endpoint_kind::chat_completions;
   prompt_features features;
-  int size = 0;  ///< of the input, as a power of two of tokens
+  int size = 0;          ///< of the input, as a power of two of tokens
+  bool refused = false;  ///< asks for input that its body does not hold, under a budget
   auto operator<=>(const prompt_kind&) const = default;
 };
 

@@ -105,6 +105,15 @@ class Plan(Case):
         self.assertEqual(process.code, USAGE)
         self.assertIn("price: missing", process.err)
 
+    def test_what_a_budget_does_not_allow_is_foretold(self):
+        _, job = self.two_pools()
+        line = prompt("searches")
+        line["body"]["web_search_options"] = {}
+        job.input.write_text(json.dumps(line) + "\n")
+        self.assertEqual(self.plan(job)["taken"], 1)
+        capped = self.plan(job, "--budget", "5", expect=ERROR_ROWS)
+        self.assertEqual(capped["models"][0]["refused"], {"unbounded_input": 1})
+
     def test_no_such_file_and_no_such_model(self):
         _, job = self.two_pools()
         self.command("plan", "nowhere.jsonl", "-c", job.config, expect=USAGE)
