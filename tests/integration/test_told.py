@@ -86,10 +86,15 @@ class Told(Case):
 
     def test_error_rows_hold_it(self):
         told, rows = self.refused(
-            500, lambda body, _: f"crashed at {body}", expect=ERROR_ROWS, max_attempts=6
+            500, lambda body, _: f"crashed at {body}", expect=ERROR_ROWS, max_attempts=3
         )
         self.assertNotIn("Lovelace", told)
         self.assertIn("Lovelace", rows)
+
+    def test_a_broken_lane_does_not_quote_it_either(self):
+        told, _ = self.refused(500, lambda body, _: f"crashed at {body}", max_attempts=50)
+        self.assertNotIn("Lovelace", told)
+        self.assertIn("HTTP 500", told)
 
 
 if __name__ == "__main__":
