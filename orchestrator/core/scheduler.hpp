@@ -354,6 +354,7 @@ class scheduler {
   void wake_for_retries(time_point now, tick_actions&);
   void start_calls(std::vector<grant>&, stripe_runner&, tick_actions&);
   const active_prompt* start_call(grant&);
+  [[nodiscard]] bool any_usable(const class_state&) const;
   [[nodiscard]] bool stalled(time_point now, const class_state&) const;
   void note_blocked(time_point now, std::optional<time_point>& down_since, bool usable,
                     class_state&, tick_actions&);

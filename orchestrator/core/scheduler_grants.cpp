@@ -287,10 +287,14 @@ void scheduler::take_permit(time_point now, work_queue& queue, lane_id id, const
   touch(queue);
 }
 
+bool scheduler::any_usable(const class_state& cls) const {
+  return std::any_of(cls.ranked.begin(), cls.ranked.end(),
+                     [&](lane_id id) { return lane_at(id).usable(); });
+}
+
 bool scheduler::stalled(time_point now, const class_state& cls) const {
   return cls.down_since && now >= *cls.down_since + cls.job->setup.policy.stall_timeout &&
-         std::none_of(cls.ranked.begin(), cls.ranked.end(),
-                      [&](lane_id id) { return lane_at(id).usable(); });
+         !any_usable(cls);
 }
 
 void scheduler::note_blocked(time_point now, std::optional<time_point>& down_since, bool usable,
@@ -324,11 +328,19 @@ void scheduler::wake_for_retries(time_point now, tick_actions& actions) {
     const auto later = queue->waiting.lower_bound({now + duration(1), position{}});
     if (later == queue->waiting.end()) continue;
     actions.wake = std::min(actions.wake, later->first);
+    // Where all prompts wait for their next try, nobody else finds the lanes down.
+    if (any_usable(cls))
+      cls.down_since.reset();
+    else if (!cls.down_since)
+      cls.down_since = now;
     // A retry to come is no hope where all lanes have been down for too long.
-    if (stalled(now, cls))
+    if (stalled(now, cls)) {
       cls.job->stalled_model = cls.model;
-    else
-      cls.job->progress = true;
+      continue;
+    }
+    cls.job->progress = true;
+    if (cls.down_since)
+      actions.wake = std::min(actions.wake, *cls.down_since + cls.job->setup.policy.stall_timeout);
   }
 }
 

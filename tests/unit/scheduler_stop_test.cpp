@@ -204,6 +204,31 @@ TEST(scheduler_stop, lanes_that_nobody_can_reach_stall_however_many_they_are) {
   }
 }
 
+/// Nobody is there to be turned away: the prompt waits longer for its next try than the lane does.
+TEST(scheduler_stop, a_prompt_that_is_tried_again_and_again_stalls_too) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    job_config job;
+    job.stall_timeout = 1s;
+    job.max_attempts = 1'000;
+    auto rules = settings(job);
+    rules.seed = seed;
+    world w({lane_of("a")}, rules);
+    w.queue(0, 1);
+    w.next.input_read = true;
+    time_point failed_fifth{};
+    int failures = 0;
+    EXPECT_EQ(w.run(
+                  [&](const open_call&) {
+                    if (++failures == 5) failed_fifth = w.now;
+                    return failed();
+                  },
+                  10'000),
+              stop_cause::stalled);
+    EXPECT_LE(w.now - failed_fifth, 2s) << "the lane was down all the time, seed " << seed;
+    EXPECT_TRUE(w.finished.empty());
+  }
+}
+
 TEST(scheduler_stop, a_lane_that_comes_back_ends_the_stall) {
   job_config job;
   job.stall_timeout = 10min;
