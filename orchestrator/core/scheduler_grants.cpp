@@ -328,19 +328,9 @@ void scheduler::wake_for_retries(time_point now, tick_actions& actions) {
     const auto later = queue->waiting.lower_bound({now + duration(1), position{}});
     if (later == queue->waiting.end()) continue;
     actions.wake = std::min(actions.wake, later->first);
-    // Where all prompts wait for their next try, nobody else finds the lanes down.
-    if (any_usable(cls))
-      cls.down_since.reset();
-    else if (!cls.down_since)
-      cls.down_since = now;
-    // A retry to come is no hope where all lanes have been down for too long.
-    if (stalled(now, cls)) {
-      cls.job->stalled_model = cls.model;
-      continue;
-    }
-    cls.job->progress = true;
-    if (cls.down_since)
-      actions.wake = std::min(actions.wake, *cls.down_since + cls.job->setup.policy.stall_timeout);
+    // Where all prompts wait for their next try, nobody else finds the lanes down; then a retry to
+    // come is no hope in the end.
+    note_blocked(now, cls.down_since, any_usable(cls), cls, actions);
   }
 }
 

@@ -1,6 +1,7 @@
 #include "orchestrator/engine/told_failure.hpp"
 
 #include "orchestrator/runtime/masking.hpp"
+#include "workers/providers/words.hpp"
 
 #include <algorithm>
 #include <array>
@@ -18,9 +19,12 @@ namespace {
 constexpr std::size_t window = 16;         ///< so many bytes in common are a quotation
 constexpr std::size_t short_text_min = 8;  ///< shorter texts are words that any message may use
 
-template <std::size_t N>
-bool is_one_of(std::string_view text, const std::array<std::string_view, N>& words) {
-  return std::find(words.begin(), words.end(), text) != words.end();
+/// As codes are: a prompt is quoted in prose.
+bool is_word(std::string_view code) {
+  return code.size() <= 64 && std::all_of(code.begin(), code.end(), [](char c) {
+           return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' ||
+                  c == '.' || c == ':';
+         });
 }
 
 void append_utf8(std::uint32_t c, std::string& out) {
@@ -149,18 +153,6 @@ bool quotes_prompt(std::string_view message, std::string_view body) {
            where.find(text) != std::string::npos;
   });
 }
-
-namespace {
-
-/// As codes are: a prompt is quoted in prose.
-bool is_word(std::string_view code) {
-  return code.size() <= 64 && std::all_of(code.begin(), code.end(), [](char c) {
-           return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' ||
-                  c == '.' || c == ':';
-         });
-}
-
-}  // namespace
 
 told_failure tell_failure(const outcome& out, std::string_view body,
                           std::span<const std::string> secrets) {

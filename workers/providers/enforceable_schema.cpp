@@ -1,8 +1,8 @@
 #include "workers/providers/enforceable_schema.hpp"
 
 #include "workers/providers/json_writer.hpp"
+#include "workers/providers/words.hpp"
 
-#include <algorithm>
 #include <array>
 
 namespace spillway {
@@ -12,11 +12,6 @@ namespace {
 using simdjson::dom::array;
 using simdjson::dom::element;
 using simdjson::dom::object;
-
-template <std::size_t Size>
-bool is_one_of(std::string_view word, const std::array<std::string_view, Size>& words) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
 
 constexpr std::array<std::string_view, 6> shapes = {"title", "enum",     "const",
                                                     "$ref",  "required", "type"};

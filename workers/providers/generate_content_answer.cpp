@@ -2,6 +2,7 @@
 
 #include "workers/providers/json_each.hpp"
 #include "workers/providers/json_writer.hpp"
+#include "workers/providers/words.hpp"
 
 #include <algorithm>
 #include <array>
@@ -23,10 +24,6 @@ constexpr std::array<std::string_view, 12> filtered = {
 constexpr std::array<std::string_view, 6> slipped = {
     "MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE",  "OTHER",
     "UNEXPECTED_TOOL_CALL",    "TOO_MANY_TOOL_CALLS", "FINISH_REASON_UNSPECIFIED"};
-
-bool is_one_of(std::string_view word, const auto& words) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
 
 void write_token(const object& candidate, json_writer& out) {
   double value = 0;

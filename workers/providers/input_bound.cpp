@@ -1,8 +1,8 @@
 #include "workers/input_bound.hpp"
 
 #include "workers/providers/json_reader.hpp"
+#include "workers/providers/words.hpp"
 
-#include <algorithm>
 #include <array>
 
 namespace spillway {
@@ -12,11 +12,6 @@ namespace {
 using simdjson::dom::array;
 using simdjson::dom::element;
 using simdjson::dom::object;
-
-template <std::size_t N>
-bool among(std::string_view word, const std::array<std::string_view, N>& words) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
 
 /// Parts and items that stand for something longer than themselves. A file's pages are read as
 /// images too, however few bytes they take.
@@ -33,7 +28,7 @@ std::string part_of(std::string_view where, element value) {
       if (auto found = part_of(where, item); !found.empty()) return found;
   } else if (!value.get_object().get(fields)) {
     const auto type = text_at(fields, "type");
-    if (among(type, unbounded_types)) return std::string(where) + "[]." + std::string(type);
+    if (is_one_of(type, unbounded_types)) return std::string(where) + "[]." + std::string(type);
     // A spoken answer of an earlier turn is named, not given.
     if (const auto audio = object_at(fields, "audio"); audio && !text_at(*audio, "id").empty())
       return std::string(where) + "[].audio.id";
@@ -52,7 +47,7 @@ std::string hosted_tool_of(element tools) {
     object tool;
     if (item.get_object().get(tool)) continue;
     const auto type = text_at(tool, "type");
-    if (!type.empty() && !among(type, own)) return "tools[]." + std::string(type);
+    if (!type.empty() && !is_one_of(type, own)) return "tools[]." + std::string(type);
   }
   return {};
 }
@@ -72,7 +67,7 @@ std::string unbounded_input(const prompt_view& prompt) {
   for (const auto [name, value] : body) {
     const std::string_view key(name);
     if (value.is_null()) continue;
-    if ((responses && among(key, stored)) || (chat && among(key, searched)))
+    if ((responses && is_one_of(key, stored)) || (chat && is_one_of(key, searched)))
       return std::string(key);
     std::string found;
     if (key == "tools")
